@@ -1,0 +1,54 @@
+# The project's commands. Each sets up the clone first, once for each state of the pinned packages.
+
+SHELL := /bin/sh
+BIN := .venv/bin
+STATE := $(shell cat locks/dev.txt pyproject.toml | sha256sum | cut -c1-16)
+READY := .venv/.ready-$(STATE)
+EXTRAS := gateway inference explain spatial reports training
+# Wheels for the oldest supported Python on Linux; newer ones take the same versions.
+COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --generate-hashes --python-version 3.11 \
+	--python-platform x86_64-manylinux_2_34 --no-header --no-emit-index-url --no-emit-find-links
+
+.PHONY: help demo test up lint lock setup clean
+
+help:
+	@echo "make demo   the whole system on slices that it makes itself; results in demo-output/"
+	@echo "make test   every check and every test"
+	@echo "make up     keep the system running on http://127.0.0.1:8000"
+	@echo "make lint   the checks without the tests"
+	@echo "make lock   pin the packages anew (UPGRADE=1: to their newest versions)"
+	@echo "make clean  remove what was built, but not .venv and neuroscan-data"
+
+setup: $(READY)
+
+$(READY):
+	@scripts/setup
+	@rm -f .venv/.ready-*
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/neuroscan demo --out demo-output
+
+up: $(READY)
+	@exec $(BIN)/neuroscan up
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest
+
+# Every service's own list follows the one that the tests ran with.
+lock: $(READY)
+	$(COMPILE) --extra dev $(if $(UPGRADE),--upgrade) --output-file locks/dev.txt
+	for extra in $(EXTRAS); do \
+		$(COMPILE) --extra $$extra --constraints locks/dev.txt \
+			--output-file locks/$$extra.txt || exit 1; \
+	done
+
+clean:
+	rm -rf build dist demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find neuroscan services training tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,5 @@
+"""What several commands share: the default folder."""
+
+from pathlib import Path
+
+DEFAULT_DATA_DIR = Path("neuroscan-data")

@@ -1,0 +1,64 @@
+"""Patients as the API takes and gives them. These types hold names: never log them."""
+
+from datetime import date, datetime
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from neuroscan.contracts.base import Contract
+from neuroscan.contracts.enums import Sex
+
+# Postgres stores no null character in text.
+_STORABLE = r"^[^\x00]*$"
+
+RecordNumber = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=_STORABLE),
+]
+PersonName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_STORABLE),
+]
+Notes = Annotated[str, StringConstraints(max_length=4000, pattern=_STORABLE)]
+
+
+class PatientCreate(Contract):
+    """A new patient."""
+
+    medical_record_number: RecordNumber
+    name: PersonName | None = None
+    birth_date: date | None = None
+    sex: Sex = Sex.UNKNOWN
+    notes: Notes = ""
+
+
+class PatientUpdate(Contract):
+    """Changed fields only; a field that is left out stays."""
+
+    medical_record_number: RecordNumber | None = None
+    name: PersonName | None = None
+    birth_date: date | None = None
+    sex: Sex | None = None
+    notes: Notes | None = None
+
+
+class PatientView(PatientCreate):
+    """A patient as stored."""
+
+    id: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class PatientPage(Contract):
+    """One page of patients."""
+
+    items: list[PatientView]
+    next_cursor: str | None
+
+
+class PatientSearch(Contract):
+    """Part of a name or of a medical record number; in the body, so that no URL holds it."""
+
+    q: PersonName
+    limit: int = Field(default=50, ge=1, le=200)

@@ -1,0 +1,1 @@
+"""The classifier, its preprocessing, its bundles (torch, torchvision, numpy, safetensors only)."""

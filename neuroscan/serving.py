@@ -1,0 +1,163 @@
+"""What the HTTP services share: request ids, problems as answers, how they are served.
+
+Only services import this: it needs FastAPI and uvicorn, which the library itself does not.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from traceback import format_tb
+from typing import Literal
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
+
+from neuroscan.contracts.base import Contract
+from neuroscan.contracts.problems import (
+    BadRequest,
+    MethodNotAllowed,
+    NeuroscanError,
+    NotFound,
+    Unavailable,
+)
+from neuroscan.ids import new_id
+from neuroscan.telemetry import REQUEST_ID_HEADER, get_logger
+
+log = get_logger(__name__)
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+RequestDone = Callable[[str, int, float], None]
+
+# An id comes from outside and goes into the log: nothing that could forge a line.
+_SOUND_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
+
+
+class Healthy(Contract):
+    """The answer of `/health/live` and `/health/ready`; a service that isn't ready says 503."""
+
+    status: Literal["ok"] = "ok"
+
+
+class _ServerSettings(BaseSettings):
+    """`HOST`, `PORT`."""
+
+    model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int | None = Field(default=None, ge=0, le=65535)
+
+
+def serve(app: FastAPI, *, default_port: int, drain_s: int) -> None:
+    """Serve on `HOST` and `PORT` until SIGTERM or SIGINT.
+
+    What is in work is finished first, for `drain_s` seconds at most.
+    """
+    settings = _ServerSettings()
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=default_port if settings.port is None else settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=drain_s,
+    )
+
+
+def request_id_of(headers: Headers) -> str:
+    """The id that came with a request when it is sound, else a new one."""
+    sent = headers.get(REQUEST_ID_HEADER, "")
+    return sent if _SOUND_ID.fullmatch(sent) else new_id()
+
+
+class RequestLog:
+    """ASGI middleware: `X-Request-ID` is taken or made, bound to the log, and sent back.
+
+    Each request but probes leaves one line. `on_done` gets its route (never a caller's string),
+    status and seconds.
+    """
+
+    def __init__(self, app: ASGIApp, *, on_done: RequestDone) -> None:
+        self._app = app
+        self._on_done = on_done
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = request_id_of(Headers(scope=scope))
+        status = 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+            await send(message)
+
+        began = time.perf_counter()
+        with bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_id)
+            finally:
+                seconds = time.perf_counter() - began
+                path = getattr(scope.get("route"), "path", "other")
+                self._on_done(path, status, seconds)
+                if path not in _QUIET:
+                    log.info(
+                        "request",
+                        method=scope["method"],
+                        path=path,
+                        status=status,
+                        elapsed_ms=round(seconds * 1000, 1),
+                    )
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Let every error of the application leave as problem details (RFC 9457)."""
+    app.add_exception_handler(NeuroscanError, _ours)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+def problem_response(error: NeuroscanError, path: str) -> JSONResponse:
+    """The error as an answer to a request for `path`."""
+    problem = error.problem(instance=path)
+    return JSONResponse(
+        problem.model_dump(mode="json"),
+        status_code=problem.status,
+        headers={"Retry-After": str(error.retry_after_s)} if error.retry_after_s else None,
+        media_type=PROBLEM_MEDIA_TYPE,
+    )
+
+
+async def _ours(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, NeuroscanError)
+    if error.status < 500 or isinstance(error, Unavailable):
+        # By its code alone: the detail may repeat a part of the request.
+        log.info("request.refused", code=error.code)
+    return problem_response(error, request.url.path)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    """The framework's own refusals, in this project's form."""
+    assert isinstance(error, HTTPException)
+    kinds: dict[int, type[NeuroscanError]] = {404: NotFound, 405: MethodNotAllowed}
+    return await _ours(request, kinds.get(error.status_code, BadRequest)())
+
+
+async def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+    # By type and place: an error's text may hold a part of the request.
+    frames = "".join(format_tb(error.__traceback__))
+    log.error("request.crashed", error=type(error).__name__, frames=frames)
+    return await _ours(request, NeuroscanError())

@@ -1,0 +1,85 @@
+"""Settings from the environment, one class a concern; every service reads only what it names."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+# The one line that names the model in use when nobody chooses another.
+SHIPPED_BUNDLE = REPOSITORY / "models" / "bootstrap"
+
+
+class _FromEnvironment(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
+
+
+class LogSettings(_FromEnvironment):
+    """`LOG_LEVEL`, `LOG_FORMAT` (json or console)."""
+
+    log_level: str = "INFO"
+    log_format: str = "json"
+
+
+class BrokerSettings(_FromEnvironment):
+    """`BROKER_URL`, as Celery takes it: redis://… or redis+socket:///path."""
+
+    broker_url: str = "redis://127.0.0.1:6379/0"
+
+    @property
+    def client_url(self) -> str:
+        """The same broker, as redis-py takes it."""
+        return self.broker_url.replace("redis+socket://", "unix://", 1)
+
+
+class StoreSettings(_FromEnvironment):
+    """`OBJECT_STORE_URL`: file:///folder, s3://bucket/prefix, or memory:// in tests."""
+
+    object_store_url: str = f"file://{REPOSITORY / 'neuroscan-data' / 'objects'}"
+
+
+class ModelSettings(_FromEnvironment):
+    """`MODEL_BUNDLE`, `DEVICE` (auto, cpu, cuda), `TORCH_THREADS`."""
+
+    model_bundle: Path = SHIPPED_BUNDLE
+    device: str = "auto"
+    torch_threads: int = Field(default=1, ge=1)
+
+
+class InferenceSettings(ModelSettings):
+    """The micro-batcher's bounds."""
+
+    batch_max: int = Field(default=16, ge=1)
+    batch_wait: timedelta = timedelta(milliseconds=2)
+    queue_max: int = Field(default=256, ge=1)
+    item_deadline: timedelta = timedelta(seconds=10)
+
+
+class GatewaySettings(_FromEnvironment):
+    """The gateway and its recorder."""
+
+    database_url: str = "postgresql+psycopg://postgres@127.0.0.1/neuroscan"
+    inference_url: str = "http://127.0.0.1:8001"
+    reports_url: str = "http://127.0.0.1:8002"
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.1", "localhost", "[::1]")
+    decode_processes: int = Field(default=1, ge=1)
+    decode_timeout: timedelta = timedelta(seconds=20)
+    decode_memory_mib: int = 2048
+    inline_classify_limit: timedelta = timedelta(seconds=2)
+    report_limit: timedelta = timedelta(seconds=30)
+    publish_limit: timedelta = timedelta(milliseconds=500)
+    attempts_max: int = Field(default=3, ge=1)
+    lease: timedelta = timedelta(seconds=30)
+    classify_lease: timedelta = timedelta(seconds=10)
+    sweep_every: timedelta = timedelta(seconds=2)
+    marker_grace: timedelta = timedelta(seconds=5)
+    queue_stalled_after: timedelta = timedelta(seconds=60)
+    idempotency_lifetime: timedelta = timedelta(hours=24)
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        """`ALLOWED_HOSTS` is a list of names with commas between them."""
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value

@@ -1,0 +1,1 @@
+"""The explain worker: where the network looked."""

@@ -1,0 +1,104 @@
+"""Class activation maps without hooks: HiRes-CAM, Grad-CAM, Grad-CAM++.
+
+The trunk runs without gradients up to the chosen layer, its output becomes a leaf, the tail runs
+with gradients, and one `autograd.grad` goes back to that leaf. Nothing is kept on the model, so
+several threads may explain with the same one. `explain` can be called from a notebook.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.models import ResNet
+
+from neuroscan.network.layers import split_at
+
+FloatMap = NDArray[np.float32]
+
+
+class UnknownMethod(ValueError):
+    """There is no such method."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cam:
+    """A class activation map.
+
+    `map` is float32 (h, w) at the layer's own resolution, as the method gives it: not scaled, and
+    signed (above 0 speaks for the class). `score` is the class's logit.
+    """
+
+    map: FloatMap
+    score: float
+    method: str
+    layer: str
+    target: int
+
+    @property
+    def positive_evidence(self) -> bool:
+        """True when any place speaks for the class."""
+        return bool(self.map.max() > 0)
+
+
+def explain(model: ResNet, tensor: Tensor, target: int, method: str, layer: str) -> Cam:
+    """The map of the class with index `target` for one preprocessed slice (1, 3, S, S).
+
+    The model must be in eval mode; its parameters and their gradients are not touched.
+    Raises `UnknownMethod`, `UnknownLayer` (`neuroscan.network.layers`), and `ValueError` for a
+    model in training mode, another shape, or a class that the model doesn't have.
+    """
+    if method not in _METHODS:
+        raise UnknownMethod(f"{method!r} is not a method; there are {', '.join(_METHODS)}")
+    if model.training:
+        raise ValueError("the model is in training mode")
+    if tensor.ndim != 4 or len(tensor) != 1:
+        raise ValueError(f"one slice (1, 3, S, S) at a time, not {tuple(tensor.shape)}")
+    trunk, tail = split_at(model, layer)
+    with torch.no_grad():
+        activation = trunk(tensor)
+    activation = activation.detach().requires_grad_()
+    with torch.enable_grad():
+        logits = tail(activation)
+        if not 0 <= target < logits.shape[1]:
+            raise ValueError(f"the model has {logits.shape[1]} classes, so no class {target}")
+        score = logits[0, target]
+        (gradient,) = torch.autograd.grad(score, activation)
+    raw = _METHODS[method](activation.detach()[0], gradient[0])
+    return Cam(
+        map=raw.cpu().numpy().astype(np.float32),
+        score=float(score.detach()),
+        method=method,
+        layer=layer,
+        target=target,
+    )
+
+
+def _hirescam(activation: Tensor, gradient: Tensor) -> Tensor:
+    """Draelos, Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations", 2020."""
+    return (gradient * activation).sum(dim=0)
+
+
+def _gradcam(activation: Tensor, gradient: Tensor) -> Tensor:
+    """Selvaraju et al., "Grad-CAM", 2017, equations 1 and 2 (before the ReLU)."""
+    weights = gradient.mean(dim=(1, 2))
+    return (weights[:, None, None] * activation).sum(dim=0)
+
+
+def _gradcam_plus_plus(activation: Tensor, gradient: Tensor) -> Tensor:
+    """Chattopadhay et al., "Grad-CAM++", 2018, equation 19 for the exponential of the score."""
+    square = gradient.square()
+    total = activation.sum(dim=(1, 2), keepdim=True)
+    alpha = square / (2 * square + total * square * gradient + 1e-6)
+    alpha = torch.where(gradient != 0, alpha, torch.zeros_like(alpha))
+    weights = (gradient.clamp_min(0) * alpha).sum(dim=(1, 2))
+    return (weights[:, None, None] * activation).sum(dim=0)
+
+
+_METHODS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "hirescam": _hirescam,
+    "gradcam": _gradcam,
+    "gradcam++": _gradcam_plus_plus,
+}

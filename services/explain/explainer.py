@@ -1,0 +1,135 @@
+"""One explanation from end to end: slice in, map, region, pictures and facts out."""
+
+import io
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from neuroscan.contracts.enums import CamMethod, RegionSource, TumorClass
+from neuroscan.contracts.messages import ExplainTask
+from neuroscan.contracts.problems import InvalidRequest
+from neuroscan.contracts.results import (
+    ExplainResult,
+    ExplanationFacts,
+    ExplanationObjects,
+    ModelFacts,
+    Regions,
+)
+from neuroscan.ids import new_id
+from neuroscan.imaging.stored import read_slice_png
+from neuroscan.network.bundle import Bundle
+from neuroscan.network.device import choose_device
+from neuroscan.network.layers import UnknownLayer
+from neuroscan.network.preprocess import preprocess
+from neuroscan.storage import Storage
+from services.explain.cam import Cam, explain
+from services.explain.overlay import heatmap, mask_picture, overlay, png
+from services.explain.region import FoundRegion, find_region
+from services.explain.sharpness import sharpness
+
+
+class Explainer:
+    """Holds the model and the object store; a call does one task."""
+
+    def __init__(self, *, bundle_folder: Path, device: str, threads: int, storage: Storage) -> None:
+        """Load the bundle; raises `BundleError`, and `ValueError` for a device that isn't there."""
+        torch.set_num_threads(threads)
+        bundle = Bundle.read(bundle_folder)
+        self._bundle = bundle.description
+        self._device = choose_device(device)
+        self._model = bundle.load_model(self._device)
+        self._storage = storage
+
+    def __call__(self, task: ExplainTask, prefix: str) -> ExplainResult:
+        """Explain the task's slice, write the artefacts below `prefix`, return the facts.
+
+        Raises `InvalidRequest` for a layer that the network doesn't have, and what the object store
+        and an unreadable slice raise.
+        """
+        began = time.perf_counter()
+        pixels = read_slice_png(self._storage.get(task.slice_key))
+        shape = (pixels.shape[0], pixels.shape[1])
+        cam = self._explain(task, preprocess(pixels, self._bundle.preprocessing))
+        found = find_region(cam.map, shape, self._bundle.explanation.region_threshold)
+        region = found.region if found else None
+        files = {
+            "heatmap.png": png(heatmap(cam.map, shape)),
+            "overlay.png": png(overlay(pixels, cam.map, region)),
+            "cam.npz": _npz(cam, task.label),
+        }
+        if found:
+            files["mask.png"] = png(mask_picture(found.mask))
+        for name, content in files.items():
+            self._storage.put(f"{prefix}/{name}", content)
+        elapsed_ms = (time.perf_counter() - began) * 1000
+        return ExplainResult(
+            explanation=_facts(
+                cam,
+                task.label,
+                found,
+                self._bundle.pointing_accuracy(cam.method, cam.layer),
+                elapsed_ms,
+            ),
+            objects=ExplanationObjects(
+                heatmap=f"{prefix}/heatmap.png",
+                overlay=f"{prefix}/overlay.png",
+                cam=f"{prefix}/cam.npz",
+                mask=f"{prefix}/mask.png" if found else None,
+            ),
+            model=ModelFacts(
+                name=self._bundle.name, version=self._bundle.version, sha256=self._bundle.sha256
+            ),
+        )
+
+    def _explain(self, task: ExplainTask, tensor: torch.Tensor) -> Cam:
+        defaults = self._bundle.explanation
+        try:
+            return explain(
+                self._model,
+                tensor.to(self._device),
+                target=self._bundle.classes.index(task.label.value),
+                method=task.method.value if task.method else defaults.method,
+                layer=task.layer or defaults.layer,
+            )
+        except UnknownLayer as error:
+            raise InvalidRequest(f"The network has no such layer: {error}.") from error
+
+
+def _facts(
+    cam: Cam,
+    label: TumorClass,
+    found: FoundRegion | None,
+    pointing_accuracy: float | None,
+    elapsed_ms: float,
+) -> ExplanationFacts:
+    region = found.region if found else None
+    return ExplanationFacts(
+        id=new_id(),
+        method=CamMethod(cam.method),
+        layer=cam.layer,
+        target_label=label,
+        class_score=cam.score,
+        positive_evidence=cam.positive_evidence,
+        sharpness=sharpness(cam.map),
+        pointing_accuracy=pointing_accuracy,
+        region_source=RegionSource.MAP if region else None,
+        region=region,
+        regions=Regions(map=region),
+        overlap=None,
+        elapsed_ms=elapsed_ms,
+    )
+
+
+def _npz(cam: Cam, label: TumorClass) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        map=cam.map,
+        score=np.float64(cam.score),
+        method=np.str_(cam.method),
+        layer=np.str_(cam.layer),
+        target=np.str_(label.value),
+    )
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""The gateway: the public API, and its recorder, which alone writes results."""

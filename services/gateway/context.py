@@ -1,0 +1,54 @@
+"""What a request can use: services from the application's state, the caller, the request's id."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Path, Request
+
+from services.gateway.health.checks import HealthChecks
+from services.gateway.patients.service import PatientService
+from services.gateway.scans.service import ScanService
+
+# Until keys come, the gateway listens on loopback only and knows one caller.
+LOCAL_PRINCIPAL = "local"
+
+
+def _scans(request: Request) -> ScanService:
+    service: ScanService = request.state.scans
+    return service
+
+
+def _patients(request: Request) -> PatientService:
+    service: PatientService = request.state.patients
+    return service
+
+
+def _health(request: Request) -> HealthChecks:
+    checks: HealthChecks = request.state.health
+    return checks
+
+
+def _principal() -> str:
+    return LOCAL_PRINCIPAL
+
+
+def _request_id(request: Request) -> str:
+    request_id: str = request.state.request_id
+    return request_id
+
+
+def _scan_id(scan_id: Annotated[UUID, Path(description="The scan's id")]) -> str:
+    return str(scan_id)
+
+
+def _patient_id(patient_id: Annotated[UUID, Path(description="The patient's id")]) -> str:
+    return str(patient_id)
+
+
+Scans = Annotated[ScanService, Depends(_scans)]
+Patients = Annotated[PatientService, Depends(_patients)]
+Health = Annotated[HealthChecks, Depends(_health)]
+CurrentPrincipal = Annotated[str, Depends(_principal)]
+RequestId = Annotated[str, Depends(_request_id)]
+ScanId = Annotated[str, Depends(_scan_id)]
+PatientId = Annotated[str, Depends(_patient_id)]

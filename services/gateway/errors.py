@@ -1,0 +1,103 @@
+"""Every error leaves as problem details, and stands in the OpenAPI document."""
+
+from collections import defaultdict
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from neuroscan.contracts.problems import (
+    BadRequest,
+    InvalidRequest,
+    MethodNotAllowed,
+    NeuroscanError,
+    NotFound,
+)
+from neuroscan.serving import PROBLEM_MEDIA_TYPE, problem_response
+from neuroscan.telemetry import get_logger
+
+log = get_logger(__name__)
+
+# OpenAPI responses by status, as FastAPI takes them.
+Responses = dict[int | str, dict[str, Any]]
+
+
+class BodyTooLarge(HTTPException):
+    """More bytes came than the call takes.
+
+    Raised while the body is read, where only Starlette's own error passes the form parser.
+    """
+
+    def __init__(self, refusal: NeuroscanError) -> None:
+        super().__init__(int(refusal.status))
+        self.refusal = refusal
+
+
+def responses(*errors: type[NeuroscanError]) -> Responses:
+    """The OpenAPI responses of a route that can raise these."""
+    by_status: dict[int, list[type[NeuroscanError]]] = defaultdict(list)
+    for error in errors:
+        by_status[int(error.status)].append(error)
+    return {
+        status: _problem("; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds))
+        for status, kinds in by_status.items()
+    }
+
+
+def other_responses() -> Responses:
+    """The OpenAPI response of every route for what can happen to any request."""
+    return {"default": _problem("Any other problem, by its `code`")}
+
+
+def _problem(description: str) -> dict[str, Any]:
+    # By reference, since a `model` would be listed as plain JSON too; the scan brings the schema.
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": description, "content": {PROBLEM_MEDIA_TYPE: {"schema": schema}}}
+
+
+def header(description: str) -> dict[str, Any]:
+    """An OpenAPI header of a response."""
+    return {"description": description, "schema": {"type": "string"}}
+
+
+def install(app: FastAPI) -> None:
+    """Handle our own errors, FastAPI's validation and Starlette's HTTP errors."""
+    app.add_exception_handler(NeuroscanError, _ours)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+
+
+async def _ours(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, NeuroscanError)
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("request.failed", code=error.code)
+    return problem_response(error, request.url.path)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    # The values stay out: they may name a person.
+    reasons = [
+        f"{'.'.join(str(part) for part in each['loc'][1:]) or each['loc'][0]}: {each['msg']}"
+        for each in error.errors()
+    ]
+    return problem_response(InvalidRequest("; ".join(reasons)), request.url.path)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    if isinstance(error, BodyTooLarge):
+        return problem_response(error.refusal, request.url.path)
+    kinds: dict[int, type[NeuroscanError]] = {
+        HTTPStatus.NOT_FOUND: NotFound,
+        HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed,
+    }
+    kind = kinds.get(error.status_code, BadRequest)
+    ours = kind(None if kind is not BadRequest else str(error.detail))
+    answer = problem_response(ours, request.url.path)
+    for name, value in (error.headers or {}).items():
+        answer.headers[name] = value
+    return answer

@@ -1,0 +1,169 @@
+"""Around every request: an id, one log line, a bound on the body, allowed hosts, same origin."""
+
+import logging
+import re
+import time
+import traceback
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import structlog
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from neuroscan.contracts.problems import (
+    MAX_UPLOAD_BYTES,
+    CrossOrigin,
+    FileTooLarge,
+    HostNotAllowed,
+    NeuroscanError,
+    RequestTooLarge,
+)
+from neuroscan.serving import problem_response, request_id_of
+from neuroscan.telemetry import REQUEST_ID_HEADER, get_logger
+from services.gateway.errors import BodyTooLarge
+
+log = get_logger(__name__)
+
+# The file, and room for the fields and the boundaries around it.
+UPLOAD_BYTES_MAX = MAX_UPLOAD_BYTES + 64 * 1024
+# Far above a patient whose notes are all escapes; other calls have no body worth mentioning.
+JSON_BYTES_MAX = 256 * 1024
+_UPLOAD_PATH = "/v1/scans"
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+_ID = re.compile(r"[0-9a-f-]{36}")
+
+REQUESTS = Counter(
+    "neuroscan_gateway_requests_total",
+    "Requests by route and status",
+    ["method", "route", "status"],
+)
+LATENCY = Histogram(
+    "neuroscan_gateway_request_seconds", "Time to the last byte, by route", ["method", "route"]
+)
+
+
+class RequestEnvelope:
+    """ASGI middleware; the outermost of the application."""
+
+    def __init__(self, app: ASGIApp, allowed_hosts: tuple[str, ...]) -> None:
+        self._app = app
+        self._allowed_hosts = {host.lower() for host in allowed_hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        request_id = request_id_of(headers)
+        scope.setdefault("state", {})["request_id"] = request_id
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await self._timed(scope, receive, send, headers, request_id)
+
+    async def _timed(
+        self, scope: Scope, receive: Receive, send: Send, headers: Headers, request_id: str
+    ) -> None:
+        began = time.perf_counter()
+        status = 500
+        started = False
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status, started
+            if message["type"] == "http.response.start":
+                started = True
+                status = message["status"]
+                out = MutableHeaders(scope=message)
+                out[REQUEST_ID_HEADER] = request_id
+                out.setdefault("X-Content-Type-Options", "nosniff")
+                out.setdefault("Referrer-Policy", "no-referrer")
+                out.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        try:
+            refusal = self._refusal(scope, headers)
+            if refusal is not None:
+                await problem_response(refusal, scope["path"])(scope, receive, send_marked)
+            else:
+                await self._app(scope, _bounded(receive, scope["path"]), send_marked)
+        except Exception as error:
+            # Logged by type and place: an error's text may hold what was sent, a name among it.
+            log.error("request.crashed", error=type(error).__name__, place=_place(error))
+            if started:
+                raise
+            await problem_response(NeuroscanError(), scope["path"])(scope, receive, send_marked)
+        finally:
+            elapsed = time.perf_counter() - began
+            route = _route(scope)
+            REQUESTS.labels(scope["method"], route, str(status)).inc()
+            LATENCY.labels(scope["method"], route).observe(elapsed)
+            # The path without its query. Probes come every second.
+            level = logging.DEBUG if scope["path"].startswith("/health/") else logging.INFO
+            log.log(
+                level,
+                "request",
+                method=scope["method"],
+                path=_loggable_path(scope, status),
+                status=status,
+                elapsed_ms=round(elapsed * 1000, 1),
+            )
+
+    def _refusal(self, scope: Scope, headers: Headers) -> NeuroscanError | None:
+        host = headers.get("host", "")
+        if _host_name(host) not in self._allowed_hosts:
+            return HostNotAllowed()
+        origin = headers.get("origin")
+        if scope["method"] not in _SAFE_METHODS and origin and _site(origin) != host:
+            return CrossOrigin()
+        length = headers.get("content-length", "")
+        limit, refusal = _body_limit(scope["path"])
+        return refusal if length.isdecimal() and int(length) > limit else None
+
+
+def _body_limit(path: str) -> tuple[int, NeuroscanError]:
+    if path == _UPLOAD_PATH:
+        return UPLOAD_BYTES_MAX, FileTooLarge()
+    return JSON_BYTES_MAX, RequestTooLarge()
+
+
+def _bounded(receive: Receive, path: str) -> Receive:
+    limit, refusal = _body_limit(path)
+    received = 0
+
+    async def receive_bounded() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise BodyTooLarge(refusal)
+        return message
+
+    return receive_bounded
+
+
+def _place(error: Exception) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}:{frame.lineno}"
+
+
+def _route(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path", "unmatched")
+
+
+def _loggable_path(scope: Scope, status: int) -> str:
+    # A path that led nowhere may hold anything, a name among it; a route's own holds ids only.
+    checked = status not in (HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+    holds_ids = all(_ID.fullmatch(str(value)) for value in scope.get("path_params", {}).values())
+    return scope["path"] if "route" in scope and (checked or holds_ids) else _route(scope)
+
+
+def _site(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
+
+
+def _host_name(host: str) -> str:
+    name, _, port = host.rpartition(":")
+    return (name if name and port.isdigit() else host).lower()

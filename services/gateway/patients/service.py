@@ -1,0 +1,111 @@
+"""Patients: create, read, change, delete with everything that belongs to them."""
+
+from psycopg.errors import UniqueViolation
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session
+
+from neuroscan.contracts.patient import PatientCreate, PatientPage, PatientUpdate, PatientView
+from neuroscan.contracts.problems import DuplicatePatient, InvalidRequest, NotFound
+from neuroscan.telemetry import get_logger
+from services.gateway.db.session import transaction
+from services.gateway.db.tables import Patient, now
+from services.gateway.paging import decode_cursor, encode_cursor
+from services.gateway.patients import repository
+from services.gateway.patients.history import History, trend_of
+from services.gateway.patients.views import patient_view
+from services.gateway.pipeline.assembly import Pipeline
+from services.gateway.scans.repository import ScanFilter
+from services.gateway.scans.service import ScanService
+
+_LIST: dict[str, str | None] = {"list": "patients"}
+
+log = get_logger(__name__)
+
+
+class PatientService:
+    """Patients, over the ledger."""
+
+    def __init__(self, pipeline: Pipeline, scans: ScanService) -> None:
+        self._engine = pipeline.engine
+        self._scans = scans
+
+    def create(self, new: PatientCreate) -> PatientView:
+        """A new patient; `DuplicatePatient` when the medical record number is taken."""
+        patient = Patient(**new.model_dump())
+        with transaction(self._engine) as session:
+            session.add(patient)
+            _flush(session)
+            view = patient_view(patient)
+        log.info("patient.created", patient_id=view.id)
+        return view
+
+    def get(self, patient_id: str) -> PatientView:
+        """A patient; raises `NotFound`."""
+        with transaction(self._engine) as session:
+            return patient_view(_found(session, patient_id))
+
+    def change(self, patient_id: str, changes: PatientUpdate) -> PatientView:
+        """Change the fields that were sent."""
+        fields = changes.model_dump(exclude_unset=True)
+        for required in ("medical_record_number", "sex", "notes"):
+            if required in fields and fields[required] is None:
+                raise InvalidRequest(f"`{required}` can be changed but not removed.")
+        with transaction(self._engine) as session:
+            patient = repository.locked(session, patient_id)
+            if patient is None:
+                raise NotFound("No patient has this id. It may have been deleted.")
+            for name, value in fields.items():
+                setattr(patient, name, value)
+            patient.updated_at = now()
+            session.add(patient)
+            _flush(session)
+            return patient_view(patient)
+
+    def list(self, *, cursor: str | None, limit: int) -> PatientPage:
+        """One page, newest first."""
+        after_id = decode_cursor(cursor, _LIST) if cursor else None
+        with transaction(self._engine) as session:
+            rows = repository.list_patients(session, after_id=after_id, limit=limit + 1)
+            items = [patient_view(row) for row in rows[:limit]]
+        more = len(rows) > limit
+        return PatientPage(
+            items=items, next_cursor=encode_cursor(items[-1].id, _LIST) if more else None
+        )
+
+    def search(self, text: str, limit: int) -> PatientPage:
+        """Patients by part of the name or number."""
+        with transaction(self._engine) as session:
+            items = [patient_view(row) for row in repository.search(session, text, limit)]
+        return PatientPage(items=items, next_cursor=None)
+
+    def delete(self, patient_id: str) -> None:
+        """Remove the patient, the scans and their objects."""
+        with transaction(self._engine) as session:
+            scan_ids = repository.delete_patient(session, patient_id)
+        if scan_ids is None:
+            raise NotFound("No patient has this id. It may have been deleted already.")
+        log.info("patient.deleted", patient_id=patient_id, scans=len(scan_ids))
+        for scan_id in scan_ids:
+            self._scans.erase_objects(scan_id)
+
+    def history(self, patient_id: str, *, cursor: str | None, limit: int) -> History:
+        """The patient's scans, newest first, with the trend."""
+        self.get(patient_id)
+        page = self._scans.list(ScanFilter(patient_id=patient_id), cursor=cursor, limit=limit)
+        return History(items=page.items, next_cursor=page.next_cursor, trend=trend_of(page.items))
+
+
+def _found(session: Session, patient_id: str) -> Patient:
+    patient = session.get(Patient, patient_id)
+    if patient is None:
+        raise NotFound("No patient has this id. It may have been deleted.")
+    return patient
+
+
+def _flush(session: Session) -> None:
+    try:
+        session.flush()
+    except IntegrityError as error:
+        if isinstance(error.orig, UniqueViolation):
+            raise DuplicatePatient from error
+        raise

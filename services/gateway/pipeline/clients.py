@@ -1,0 +1,104 @@
+"""The two services that the gateway calls over HTTP: inference and reports."""
+
+import httpx
+from pydantic import ValidationError
+
+from neuroscan.contracts.model import ModelView
+from neuroscan.contracts.problems import StageFailed, Unavailable
+from neuroscan.contracts.report import ReportRequest
+from neuroscan.contracts.results import InferenceResult
+from neuroscan.settings import GatewaySettings
+from neuroscan.telemetry import REQUEST_ID_HEADER
+
+_RETRYABLE = {429, 502, 503, 504}
+
+
+class InferenceClient:
+    """`slice.png` in, class and input check out."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._http = _client(settings.inference_url)
+
+    def classify(self, slice_png: bytes, *, request_id: str, timeout_s: float) -> InferenceResult:
+        """Classify a slice; `Unavailable` when there is no answer in time, `StageFailed` else."""
+        response = _post(
+            self._http,
+            "/v1/classify",
+            content=slice_png,
+            headers={"Content-Type": "image/png", REQUEST_ID_HEADER: request_id},
+            timeout_s=timeout_s,
+        )
+        try:
+            return InferenceResult.model_validate_json(response.content)
+        except ValidationError as error:
+            raise StageFailed("The inference service gave an answer that can't be read.") from error
+
+    def ready(self, timeout_s: float = 1.0) -> bool:
+        """Whether the service can answer."""
+        return _ready(self._http, timeout_s)
+
+    def facts(self, timeout_s: float = 1.0) -> ModelView | None:
+        """The service's model and device; None when it does not answer."""
+        try:
+            response = self._http.get("/v1/model", timeout=timeout_s)
+            return ModelView.model_validate_json(response.content) if response.is_success else None
+        except (httpx.HTTPError, ValidationError):
+            return None
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._http.close()
+
+
+class ReportsClient:
+    """A report request in, a PDF out."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._http = _client(settings.reports_url)
+
+    def render(self, request: ReportRequest, *, request_id: str, timeout_s: float) -> bytes:
+        """The PDF; `Unavailable` when there is no answer in time, `StageFailed` otherwise."""
+        response = _post(
+            self._http,
+            "/v1/render",
+            content=request.model_dump_json().encode(),
+            headers={"Content-Type": "application/json", REQUEST_ID_HEADER: request_id},
+            timeout_s=timeout_s,
+        )
+        if not response.content.startswith(b"%PDF-"):
+            raise StageFailed("The reports service gave something that is no PDF.")
+        return response.content
+
+    def ready(self, timeout_s: float = 1.0) -> bool:
+        """Whether the service can answer."""
+        return _ready(self._http, timeout_s)
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._http.close()
+
+
+def _client(url: str) -> httpx.Client:
+    # Slices and names stay inside, whatever proxy the environment names.
+    return httpx.Client(base_url=url, trust_env=False)
+
+
+def _post(
+    http: httpx.Client, path: str, *, content: bytes, headers: dict[str, str], timeout_s: float
+) -> httpx.Response:
+    try:
+        response = http.post(path, content=content, headers=headers, timeout=timeout_s)
+    except httpx.HTTPError as error:
+        raise Unavailable(f"The service behind {path} does not answer.") from error
+    if response.status_code in _RETRYABLE:
+        raise Unavailable(f"The service behind {path} is busy.")
+    if not response.is_success:
+        raise StageFailed(f"The service behind {path} refused: {response.status_code}.")
+    return response
+
+
+def _ready(http: httpx.Client, timeout_s: float) -> bool:
+    try:
+        return http.get("/health/ready", timeout=timeout_s).is_success
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,113 @@
+"""The two stages that the recorder does itself, by HTTP: classify (from the queue) and report."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from neuroscan.contracts.enums import StageName
+from neuroscan.contracts.messages import RecorderTask
+from neuroscan.contracts.problems import NeuroscanError, StageFailed, Unavailable
+from neuroscan.contracts.report import ReportPictures, ReportRequest
+from neuroscan.process import code_version
+from neuroscan.telemetry import get_logger
+from services.gateway.db.session import transaction
+from services.gateway.db.tables import Patient, Scan
+from services.gateway.patients.views import patient_view
+from services.gateway.pipeline import record
+from services.gateway.pipeline.assembly import Pipeline
+from services.gateway.pipeline.keys import slice_key
+from services.gateway.scans.repository import stages_of
+from services.gateway.scans.views import explain_result, scan_view
+
+REPORT_OBJECT = "report.pdf"
+
+log = get_logger(__name__)
+
+
+def classify(pipeline: Pipeline, task: RecorderTask) -> None:
+    """Classify a scan whose first, in-line call got no answer."""
+    settings = pipeline.settings
+    with transaction(pipeline.engine) as session:
+        stage = record.start(
+            session, task.scan_id, StageName.CLASSIFY, task.attempt, settings.classify_lease
+        )
+    if stage is None:
+        return
+    with _reported_failures(pipeline, task):
+        result = pipeline.inference.classify(
+            pipeline.storage.get(slice_key(task.scan_id)),
+            request_id=task.request_id,
+            timeout_s=settings.classify_lease.total_seconds() / 2,
+        )
+        pipeline.save(record.classified(task.scan_id, task.input_digest, result))
+
+
+def report(pipeline: Pipeline, task: RecorderTask) -> None:
+    """Have the PDF made, store it, and complete the scan."""
+    with transaction(pipeline.engine) as session:
+        stage = record.start(
+            session, task.scan_id, StageName.REPORT, task.attempt, pipeline.settings.lease
+        )
+    if stage is None:
+        return
+    with _reported_failures(pipeline, task):
+        request = _report_request(pipeline, task.scan_id)
+        pdf = pipeline.reports.render(
+            request,
+            request_id=task.request_id,
+            timeout_s=pipeline.settings.report_limit.total_seconds() * 0.8,
+        )
+        digest = hashlib.sha256(pdf).hexdigest()
+        prefix = f"{task.prefix}-{digest[:8]}"
+        pipeline.storage.put(f"{prefix}/{REPORT_OBJECT}", pdf)
+        pipeline.save(
+            record.StageResult(
+                scan_id=task.scan_id,
+                stage=StageName.REPORT,
+                output={"key": f"{prefix}/{REPORT_OBJECT}", "sha256": digest, "version": 1},
+                digest=task.input_digest,
+                prefix=prefix,
+                code_version=code_version(),
+            )
+        )
+
+
+@contextmanager
+def _reported_failures(pipeline: Pipeline, task: RecorderTask) -> Iterator[None]:
+    """Tell the ledger what went wrong inside."""
+    try:
+        yield
+    except NeuroscanError as error:
+        known = isinstance(error, StageFailed | Unavailable)
+        problem = (error if known else StageFailed(error.detail)).problem()
+        log.warning("stage.failed", stage=task.stage, code=error.code)
+        with transaction(pipeline.engine) as session:
+            record.attempt_failed(
+                session,
+                task.scan_id,
+                task.stage,
+                task.attempt,
+                problem,
+                pipeline.settings.attempts_max,
+            )
+
+
+def _report_request(pipeline: Pipeline, scan_id: str) -> ReportRequest:
+    with transaction(pipeline.engine) as session:
+        scan = session.get_one(Scan, scan_id)
+        stages = stages_of(session, scan_id)
+        patient = session.get(Patient, scan.patient_id) if scan.patient_id else None
+    explained = explain_result(stages)
+    storage = pipeline.storage
+    return ReportRequest(
+        scan=scan_view(scan, stages),
+        patient=patient_view(patient) if patient else None,
+        notes=scan.notes,
+        pictures=ReportPictures.model_construct(
+            slice=storage.get(slice_key(scan_id)),
+            heatmap=storage.get(explained.objects.heatmap) if explained else None,
+            overlay=storage.get(explained.objects.overlay) if explained else None,
+        ),
+        software_version=code_version(),
+        made_at=scan.updated_at,
+    )

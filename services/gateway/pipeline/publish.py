@@ -1,0 +1,140 @@
+"""Send queued stages to the broker, after the commit, without ever holding up a request."""
+
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from datetime import timedelta
+
+import redis
+from kombu.exceptions import OperationalError
+from sqlalchemy import Engine, Update, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col
+
+from neuroscan.contracts.enums import StageName, StageState
+from neuroscan.contracts.messages import StageTask
+from neuroscan.contracts.problems import Unavailable
+from neuroscan.queues import (
+    MARKER_LIFETIME_S,
+    broker_client,
+    celery_app,
+    marker_key,
+    stage_queue,
+    task_name,
+)
+from neuroscan.settings import BrokerSettings
+from neuroscan.telemetry import get_logger
+from services.gateway.db.session import transaction
+from services.gateway.db.tables import Stage, now
+from services.gateway.pipeline.messages import stage_message
+from services.gateway.pipeline.record import StageRef
+
+log = get_logger(__name__)
+
+# Each call to the broker ends within this; the sweeper sends what could not be sent.
+_SOCKET_TIMEOUT_S = 0.4
+
+
+class Publisher:
+    """Sends stage messages. Thread-safe."""
+
+    def __init__(self, settings: BrokerSettings, engine: Engine, limit: timedelta) -> None:
+        self._engine = engine
+        self._limit = limit
+        self._app = celery_app("publisher", settings, socket_timeout_s=_SOCKET_TIMEOUT_S)
+        self._app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0}
+        self._broker = broker_client(settings, timeout_s=_SOCKET_TIMEOUT_S)
+        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="publish")
+
+    def publish_soon(self, ref: StageRef | None) -> None:
+        """Publish, but come back within the limit whatever the broker does; never raises."""
+        if ref is None:
+            return
+        publishing = self._threads.submit(self._publish_quietly, ref)
+        try:
+            publishing.result(self._limit.total_seconds())
+        except FutureTimeoutError:
+            # One that has not begun is left to the sweeper, so that none pile up.
+            publishing.cancel()
+            log.warning("publish.slow", scan_id=ref.scan_id, stage=ref.name)
+
+    def publish(self, ref: StageRef) -> bool:
+        """Send the stage's message; False when the broker did not take it.
+
+        The time is noted before: a worker's `started` counts only for a stage that was sent.
+        """
+        sent_at = now()
+        with transaction(self._engine) as session:
+            task = stage_message(session, ref)
+            if task is None:
+                return True
+            session.execute(_waiting(task, ref.name).values(published_at=sent_at))
+        if self._send(task, ref.name):
+            return True
+        with transaction(self._engine) as session:
+            # Somebody else may have sent it since.
+            unsent = _waiting(task, ref.name).where(col(Stage.published_at) == sent_at)
+            session.execute(unsent.values(published_at=None))
+        return False
+
+    def lost_markers(self, keys: list[str]) -> set[str]:
+        """Those keys whose marker is gone or was set in a broker process that has since ended.
+
+        Raises `redis.RedisError` when the broker does not answer.
+        """
+        if not keys:
+            return set()
+        process = self._broker_process()
+        found = self._broker.mget(keys)
+        return {key for key, value in zip(keys, found, strict=True) if value != process}
+
+    def broker_answers(self) -> bool:
+        """Whether the broker is there."""
+        try:
+            return self._broker.ping()
+        except redis.RedisError:
+            return False
+
+    def queue_length(self, stage: StageName) -> int:
+        """Messages that wait for a stage; raises `redis.RedisError`."""
+        return sum(self._broker.llen(stage_queue(stage, batch=twin)) for twin in (False, True))
+
+    def close(self) -> None:
+        """Release threads and connections."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._app.close()
+
+    def _publish_quietly(self, ref: StageRef) -> None:
+        try:
+            self.publish(ref)
+        except (Unavailable, SQLAlchemyError) as error:
+            # The stage stays queued in the ledger; the sweeper publishes it.
+            log.warning("publish.failed", scan_id=ref.scan_id, error=type(error).__name__)
+
+    def _send(self, task: StageTask, stage: StageName) -> bool:
+        try:
+            key = marker_key(task.scan_id, stage, task.attempt)
+            # First the marker: a worker that finds none takes the message for a duplicate.
+            self._broker.set(key, self._broker_process(), ex=MARKER_LIFETIME_S)
+            self._app.send_task(
+                task_name(stage),
+                args=[task.model_dump(mode="json")],
+                queue=stage_queue(stage, batch=False),
+                retry=False,
+            )
+        except (OperationalError, redis.RedisError, OSError) as error:
+            log.warning("publish.broker_away", scan_id=task.scan_id, error=type(error).__name__)
+            return False
+        return True
+
+    def _broker_process(self) -> str:
+        return self._broker.info("server")["run_id"]
+
+
+def _waiting(task: StageTask, stage: StageName) -> Update:
+    """An update of the task's stage, should it still wait for this attempt."""
+    return update(Stage).where(
+        col(Stage.scan_id) == task.scan_id,
+        col(Stage.name) == stage,
+        col(Stage.attempt) == task.attempt,
+        col(Stage.state) == StageState.QUEUED,
+    )

@@ -1,0 +1,217 @@
+"""The thread that finds what fell through: run-out leases, unpublished stages, lost messages.
+
+It runs in every recorder; an advisory lock lets one sweep at a time.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import redis
+from sqlalchemy import Engine, delete, func, text
+from sqlmodel import Session, col, select
+
+from neuroscan.contracts.enums import StageName, StageState
+from neuroscan.contracts.problems import Unavailable
+from neuroscan.queues import marker_key
+from neuroscan.settings import GatewaySettings
+from neuroscan.storage import Storage
+from neuroscan.telemetry import get_logger
+from services.gateway.db.session import transaction
+from services.gateway.db.tables import Erasure, IdempotencyKey, Stage, now
+from services.gateway.pipeline.publish import Publisher
+from services.gateway.pipeline.record import StageRef, lease_ran_out
+
+log = get_logger(__name__)
+
+_LOCK = 0x4E53_5357  # any number, the same for every sweeper
+_AT_ONCE = 500
+# After the database, the broker or the recorder was away, results that were made meanwhile are
+# still on their way: no lease is taken back until this long after.
+_CALM_AFTER_S = 10.0
+# A sweep that comes this much too late: this process, or the whole machine, was stopped.
+_ASLEEP_AFTER_S = 5.0
+# Messages are taken in the order in which they were sent: one that is still waiting when another,
+# sent so much later, has been started is lost.
+_OVERTAKEN_BY = timedelta(seconds=30)
+# A deleted scan's objects go with the deletion itself. The sweeper looks again when every worker
+# that had the scan in hand has written what it will.
+_ERASE_AFTER = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class _Queued:
+    """A queued stage as the sweeper sees it."""
+
+    ref: StageRef
+    attempt: int
+    published_at: datetime | None
+
+    @property
+    def marker(self) -> str:
+        return marker_key(self.ref.scan_id, self.ref.name, self.attempt)
+
+
+class Sweeper:
+    """Sweeps until stopped."""
+
+    def __init__(
+        self, engine: Engine, publisher: Publisher, storage: Storage, settings: GatewaySettings
+    ) -> None:
+        self._engine = engine
+        self._publisher = publisher
+        self._storage = storage
+        self._settings = settings
+        self._missing: set[str] = set()
+        self._troubled_at = time.monotonic()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
+
+    def start(self) -> None:
+        """Begin to sweep in the background."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the sweep at hand."""
+        self._stopped.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        every_s = self._settings.sweep_every.total_seconds()
+        ended = time.monotonic()
+        while not self._stopped.wait(every_s):
+            if time.monotonic() - ended > every_s + _ASLEEP_AFTER_S:
+                self._troubled_at = time.monotonic()
+            try:
+                self.sweep()
+            except Unavailable as error:
+                self._troubled_at = time.monotonic()
+                log.warning("sweep.waits", reason=error.detail)
+            except Exception as error:
+                # The sweeper is what mends everything else: it must outlive any surprise.
+                log.exception("sweep.failed", error=type(error).__name__)
+            ended = time.monotonic()
+
+    def sweep(self) -> None:
+        """One sweep; does nothing while another recorder sweeps."""
+        with transaction(self._engine) as session:
+            mine = session.execute(
+                text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": _LOCK}
+            ).scalar_one()
+            if not mine:
+                return
+            if self._calm():
+                self._take_back_run_out_leases()
+            self._publish(self._to_publish(session))
+        self._forget_old_keys()
+        self._erase()
+
+    def _calm(self) -> bool:
+        if not self._publisher.broker_answers():
+            self._troubled_at = time.monotonic()
+        return time.monotonic() - self._troubled_at > _CALM_AFTER_S
+
+    def _take_back_run_out_leases(self) -> None:
+        with transaction(self._engine) as session:
+            late = session.exec(
+                select(Stage.scan_id, Stage.name)
+                .where(Stage.state == StageState.RUNNING, col(Stage.lease_until) < now())
+                .limit(_AT_ONCE)
+            ).all()
+        for scan_id, name in late:
+            log.warning("stage.lease_ran_out", scan_id=scan_id, stage=name)
+            with transaction(self._engine) as session:
+                lease_ran_out(session, scan_id, StageName(name), self._settings.attempts_max)
+
+    def _publish(self, waiting: list[_Queued]) -> None:
+        for queued in waiting:
+            try:
+                if not self._publisher.publish(queued.ref):
+                    # The broker is away; the next sweep tries again.
+                    return
+            except Unavailable:
+                raise
+            except Exception as error:
+                # One stage that can't be sent must not keep back those behind it.
+                log.exception(
+                    "sweep.stage_failed",
+                    scan_id=queued.ref.scan_id,
+                    stage=queued.ref.name,
+                    error=type(error).__name__,
+                )
+
+    def _to_publish(self, session: Session) -> list[_Queued]:
+        rows = session.exec(
+            select(Stage.scan_id, Stage.name, Stage.attempt, Stage.published_at)
+            .where(Stage.state == StageState.QUEUED, col(Stage.available_at) < now())
+            .order_by(col(Stage.available_at))
+            .limit(_AT_ONCE)
+        ).all()
+        queued = [
+            _Queued(StageRef(scan_id, StageName(name)), attempt, published_at)
+            for scan_id, name, attempt, published_at in rows
+        ]
+        unpublished = [each for each in queued if each.published_at is None]
+        return [*unpublished, *self._lost(session, queued)]
+
+    def _lost(self, session: Session, queued: list[_Queued]) -> list[_Queued]:
+        grace = now() - self._settings.marker_grace
+        waiting = [each for each in queued if each.published_at and each.published_at < grace]
+        started = self._started_lately(session)
+        try:
+            missing = self._publisher.lost_markers([each.marker for each in waiting])
+            quiet = {each.ref.name for each in waiting} - set(started)
+            stalled = {name for name in quiet if self._publisher.queue_length(name) == 0}
+        except redis.RedisError:
+            return []
+        # A marker that a worker has just taken is missing too, until `started` is recorded: only
+        # what was missing in the sweep before as well is lost.
+        lost, self._missing = missing & self._missing, missing
+        again = [
+            each
+            for each in waiting
+            if each.marker in lost
+            or (self._waits_long(each) and (each.ref.name in stalled or _overtaken(each, started)))
+        ]
+        if again:
+            log.warning("sweep.messages_lost", count=len(again), markers_gone=len(lost))
+        return again
+
+    def _waits_long(self, queued: _Queued) -> bool:
+        patience = now() - self._settings.queue_stalled_after
+        return queued.published_at is not None and queued.published_at < patience
+
+    def _started_lately(self, session: Session) -> dict[StageName, datetime | None]:
+        """The stages of which any was started lately, and when the newest of those was sent."""
+        since = now() - self._settings.queue_stalled_after
+        rows = session.exec(
+            select(Stage.name, func.max(Stage.published_at))
+            .where(col(Stage.started_at) > since)
+            .group_by(col(Stage.name))
+        )
+        return {StageName(name): sent_at for name, sent_at in rows}
+
+    def _forget_old_keys(self) -> None:
+        with transaction(self._engine) as session:
+            session.execute(delete(IdempotencyKey).where(col(IdempotencyKey.expires_at) < now()))
+
+    def _erase(self) -> None:
+        """Delete the objects of deleted scans; the order stands until they are gone."""
+        with transaction(self._engine) as session:
+            pending = session.exec(
+                select(Erasure.prefix)
+                .where(col(Erasure.asked_at) < now() - _ERASE_AFTER)
+                .limit(_AT_ONCE)
+            ).all()
+        for prefix in pending:
+            self._storage.delete_prefix(prefix)
+            with transaction(self._engine) as session:
+                session.execute(delete(Erasure).where(col(Erasure.prefix) == prefix))
+
+
+def _overtaken(queued: _Queued, started: dict[StageName, datetime | None]) -> bool:
+    newest = started.get(queued.ref.name)
+    if newest is None or queued.published_at is None:
+        return False
+    return newest - queued.published_at > _OVERTAKEN_BY

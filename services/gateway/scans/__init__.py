@@ -1,0 +1,1 @@
+"""Scans: submit, read, list, cancel, delete, artefacts."""

@@ -1,0 +1,243 @@
+"""`/v1/scans`."""
+
+import time
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import anyio
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, File, Header, Query, Request, Response, UploadFile
+
+from neuroscan.contracts import problems
+from neuroscan.contracts.enums import DisplayConvention, ScanState, TumorClass
+from neuroscan.contracts.scan import ScanPage, ScanView
+from services.gateway.context import CurrentPrincipal, RequestId, ScanId, Scans
+from services.gateway.errors import Responses, header, responses
+from services.gateway.scans.artefacts import MEDIA_TYPES, Artefact, artefact_response
+from services.gateway.scans.conditions import in_utc, names_tag
+from services.gateway.scans.form import (
+    AcquiredField,
+    ConventionField,
+    FrameField,
+    NotesField,
+    PatientField,
+    ReferenceField,
+    SpacingField,
+    check_form,
+    make_upload,
+    read_image,
+)
+from services.gateway.scans.repository import ScanFilter
+from services.gateway.scans.views import scan_path
+
+router = APIRouter(prefix="/v1/scans", tags=["scans"])
+
+POLL_S = 0.15
+RETRY_AFTER_S = 1
+# Uploads wait for a decoding process and for their key; other calls keep threads of their own.
+UPLOADS = CapacityLimiter(16)
+
+_SCAN_HEADERS = {
+    "ETag": header("The scan's version"),
+    "Retry-After": header("Seconds until it is worth looking again, while the scan runs"),
+}
+_FILE_HEADERS = {"ETag": header("Names this content"), "Accept-Ranges": header("`bytes`")}
+_PART_HEADERS = _FILE_HEADERS | {"Content-Range": header("Which bytes of how many")}
+_FILE = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES.values()}
+SUBMITTED: Responses = {
+    202: {
+        "headers": _SCAN_HEADERS
+        | {
+            "Location": header("The scan's path"),
+            "Idempotency-Replayed": header("`true` when an earlier request had made the scan"),
+        }
+    }
+}
+SCAN: Responses = {200: {"headers": _SCAN_HEADERS}, 304: {"headers": _SCAN_HEADERS}}
+FILE: Responses = {
+    200: {"content": _FILE, "headers": _FILE_HEADERS},
+    206: {"content": _FILE, "headers": _PART_HEADERS},
+    304: {"headers": _FILE_HEADERS},
+}
+
+WaitQuery = Annotated[float, Query(ge=0, le=30, description="Wait for a change, in seconds")]
+CursorQuery = Annotated[str | None, Query(max_length=200)]
+LimitQuery = Annotated[int, Query(ge=1, le=200)]
+IfNoneMatch = Annotated[str | None, Header()]
+
+
+@router.post(
+    "",
+    status_code=202,
+    dependencies=[Depends(check_form)],
+    responses=SUBMITTED
+    | responses(
+        problems.EmptyFile,
+        problems.TruncatedImage,
+        problems.NotAnImage,
+        problems.FormatMismatch,
+        problems.FileTooLarge,
+        problems.ImageTooLarge,
+        problems.ImageTooSmall,
+        problems.DecodeLimit,
+        problems.FrameRequired,
+        problems.FrameOutOfRange,
+        problems.DicomWithoutPixels,
+        problems.UnsupportedTransferSyntax,
+        problems.InvalidRequest,
+        problems.UnknownPatient,
+        problems.PatientMismatch,
+        problems.IdempotencyConflict,
+        problems.IdempotencyInProgress,
+        problems.Unavailable,
+    ),
+)
+async def submit_scan(  # noqa: PLR0913, PLR0917 - FastAPI binds the form's fields by name
+    response: Response,
+    scans: Scans,
+    principal: CurrentPrincipal,
+    request_id: RequestId,
+    image: Annotated[UploadFile, File(description="JPEG, PNG or DICOM, up to 32 MiB")],
+    patient_id: PatientField = None,
+    reference: ReferenceField = None,
+    frame: FrameField = None,
+    acquired_at: AcquiredField = None,
+    pixel_spacing_mm: SpacingField = None,
+    display_convention: ConventionField = DisplayConvention.UNKNOWN,
+    notes: NotesField = None,
+    idempotency_key: Annotated[str | None, Header()] = None,
+) -> ScanView:
+    """Submit a slice. The answer holds the classification when inference answered in time."""
+    upload = make_upload(
+        image=await read_image(image),
+        patient_id=patient_id,
+        reference=reference,
+        frame=frame,
+        acquired_at=acquired_at,
+        pixel_spacing_mm=pixel_spacing_mm,
+        display_convention=display_convention,
+        notes=notes,
+    )
+
+    def submit() -> ScanView:
+        made = scans.submit(upload, key=idempotency_key, principal=principal, request_id=request_id)
+        if made.replayed:
+            response.headers["Idempotency-Replayed"] = "true"
+        return made.scan
+
+    scan = await run_sync(submit, limiter=UPLOADS)
+    response.headers["Location"] = scan_path(scan.id)
+    response.headers["ETag"] = _etag(scan.version)
+    response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return scan
+
+
+@router.get("", responses=responses(problems.BadCursor, problems.InvalidRequest))
+def list_scans(
+    scans: Scans,
+    patient_id: UUID | None = None,
+    state: ScanState | None = None,
+    label: TumorClass | None = None,
+    reference: Annotated[str | None, Query(max_length=128)] = None,
+    created_after: datetime | None = None,
+    limit: LimitQuery = 50,
+    cursor: CursorQuery = None,
+) -> ScanPage:
+    """Scans, newest first."""
+    filters = ScanFilter(
+        patient_id=str(patient_id) if patient_id else None,
+        state=state,
+        label=label,
+        reference=_storable(reference),
+        created_after=in_utc("created_after", created_after) if created_after else None,
+    )
+    return scans.list(filters, cursor=cursor, limit=limit)
+
+
+@router.get(
+    "/{scan_id}",
+    response_model=ScanView,
+    responses=SCAN | responses(problems.NotFound, problems.InvalidRequest),
+)
+async def read_scan(
+    request: Request,
+    response: Response,
+    scans: Scans,
+    scan_id: ScanId,
+    wait: WaitQuery = 0,
+    if_none_match: IfNoneMatch = None,
+) -> Response | ScanView:
+    """The scan as it is now, or at its next change when `wait` is given."""
+    version, state = await run_sync(scans.version, scan_id)
+    known = _known_version(if_none_match, version)
+    ends = time.monotonic() + wait
+    while version == known and not state_is_final(state) and time.monotonic() < ends:
+        await anyio.sleep(POLL_S)
+        if request.app.state.stopping() or await request.is_disconnected():
+            break
+        version, state = await run_sync(scans.version, scan_id)
+    headers = {"ETag": _etag(version)}
+    if not state_is_final(state):
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    if if_none_match is not None and version == known:
+        return Response(status_code=304, headers=headers)
+    scan = await run_sync(scans.get, scan_id)
+    headers["ETag"] = _etag(scan.version)
+    response.headers.update(headers)
+    return scan
+
+
+@router.post("/{scan_id}/cancel", responses=responses(problems.NotFound, problems.InvalidRequest))
+def cancel_scan(scans: Scans, scan_id: ScanId) -> ScanView:
+    """Stop a scan; what was made stays."""
+    return scans.cancel(scan_id)
+
+
+@router.delete(
+    "/{scan_id}",
+    status_code=204,
+    responses=responses(problems.NotFound, problems.InvalidRequest),
+)
+def delete_scan(scans: Scans, scan_id: ScanId) -> None:
+    """Remove a scan and everything made from it."""
+    scans.delete(scan_id)
+
+
+@router.get(
+    "/{scan_id}/{artefact}",
+    response_class=Response,
+    responses=FILE
+    | responses(
+        problems.NotFound,
+        problems.NotReady,
+        problems.RangeNotSatisfiable,
+        problems.InvalidRequest,
+    ),
+)
+def read_artefact(request: Request, scans: Scans, scan_id: ScanId, artefact: Artefact) -> Response:
+    """A picture, the raw map or the PDF."""
+    return artefact_response(request, scans.artefact(scan_id, artefact))
+
+
+def state_is_final(state: str) -> bool:
+    """Whether the scan is over."""
+    return ScanState(state).final
+
+
+def _etag(version: int) -> str:
+    return f'"{version}"'
+
+
+def _known_version(if_none_match: str | None, current: int) -> int | None:
+    """The version the caller has; without a header, the present one, so that `wait` waits."""
+    if if_none_match is None:
+        return current
+    return current if names_tag(if_none_match, _etag(current)) else None
+
+
+def _storable(text: str | None) -> str | None:
+    if text and "\x00" in text:
+        raise problems.InvalidRequest("A filter may not hold a null character.")
+    return text

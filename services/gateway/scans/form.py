@@ -1,0 +1,121 @@
+"""The fields of an upload: from multipart text to checked values."""
+
+from datetime import datetime
+from pathlib import PurePath
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Form, Request, UploadFile
+
+from neuroscan.contracts.enums import DisplayConvention
+from neuroscan.contracts.problems import MAX_UPLOAD_BYTES, FileTooLarge, InvalidRequest
+from services.gateway.scans.conditions import in_utc
+from services.gateway.scans.service import Upload
+
+SPACING_BOUNDS_MM = (0.01, 20.0)
+
+PatientField = Annotated[UUID | None, Form(description="The patient's id")]
+ReferenceField = Annotated[
+    str | None, Form(max_length=128, description="Your own number for the scan, never a name")
+]
+FrameField = Annotated[int | None, Form(ge=0, description="Which frame of a multi-frame file")]
+AcquiredField = Annotated[datetime | None, Form(description="When the slice was acquired")]
+SpacingField = Annotated[
+    str | None,
+    Form(
+        max_length=40,
+        description="Millimetres between rows and columns: `0.49` or `0.49,0.49`",
+        examples=["0.49"],
+    ),
+]
+ConventionField = Annotated[
+    DisplayConvention,
+    Form(description="`radiological`: the patient's right is on the left of the picture"),
+]
+NotesField = Annotated[str | None, Form(max_length=4000)]
+
+
+IMAGE_FIELD = "image"
+FIELDS = frozenset(
+    {
+        IMAGE_FIELD,
+        "patient_id",
+        "reference",
+        "frame",
+        "acquired_at",
+        "pixel_spacing_mm",
+        "display_convention",
+        "notes",
+    }
+)
+
+
+async def check_form(request: Request) -> None:
+    """Refuse what would silently be dropped: unknown fields, repeated ones, an image as text.
+
+    A misspelled `patient_id` must not make a scan of nobody. Raises `InvalidRequest`.
+    """
+    # The form that FastAPI has parsed already.
+    form = await request.form()
+    if not FIELDS.issuperset(form):
+        raise InvalidRequest(
+            f"The form has an unknown field. Known are {', '.join(sorted(FIELDS))}."
+        )
+    repeated = [name for name in form if len(form.getlist(name)) > 1]
+    if repeated:
+        raise InvalidRequest(f"`{repeated[0]}` was sent more than once. Send one slice a request.")
+    if isinstance(form.get(IMAGE_FIELD), str):
+        raise InvalidRequest(f"`{IMAGE_FIELD}` must be sent as a file, with a `filename`.")
+
+
+async def read_image(image: UploadFile) -> tuple[bytes, str | None, str | None]:
+    """The file's bytes, declared type and suffix; raises `FileTooLarge`."""
+    if image.size is not None and image.size > MAX_UPLOAD_BYTES:
+        raise FileTooLarge
+    content = await image.read()
+    suffix = PurePath(image.filename or "").suffix.lower() or None
+    return content, image.content_type, suffix
+
+
+def parse_spacing(text: str | None) -> tuple[float, float] | None:
+    """`0.49` or `0.49,0.49` → (row, column) in mm; raises `InvalidRequest`."""
+    if text is None or not text.strip():
+        return None
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise InvalidRequest("`pixel_spacing_mm` is one number or two, as in 0.49,0.49.") from error
+    low, high = SPACING_BOUNDS_MM
+    if len(values) not in (1, 2) or not all(low <= value <= high for value in values):
+        raise InvalidRequest(f"`pixel_spacing_mm` takes one or two numbers from {low} to {high}.")
+    return values[0], values[-1]
+
+
+def make_upload(
+    *,
+    image: tuple[bytes, str | None, str | None],
+    patient_id: UUID | None,
+    reference: str | None,
+    frame: int | None,
+    acquired_at: datetime | None,
+    pixel_spacing_mm: str | None,
+    display_convention: DisplayConvention,
+    notes: str | None,
+) -> Upload:
+    """Checked fields as one value; raises `InvalidRequest`."""
+    for name, text in (("reference", reference), ("notes", notes)):
+        if text and "\x00" in text:
+            raise InvalidRequest(f"`{name}` may not hold a null character.")
+    content, declared_type, suffix = image
+    return Upload(
+        content=content,
+        declared_type=declared_type,
+        suffix=suffix,
+        patient_id=str(patient_id) if patient_id else None,
+        reference=reference or None,
+        frame=frame,
+        acquired_at=in_utc("acquired_at", acquired_at) if acquired_at else None,
+        spacing_mm=parse_spacing(pixel_spacing_mm),
+        convention=display_convention,
+        notes=notes or None,
+    )

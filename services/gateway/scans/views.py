@@ -1,0 +1,117 @@
+"""From the ledger's rows to the public scan."""
+
+from neuroscan.contracts.enums import ImageFormat, ScanState, StageName, StageState
+from neuroscan.contracts.geometry import Geometry
+from neuroscan.contracts.problems import Problem
+from neuroscan.contracts.results import ExplainResult, InferenceResult
+from neuroscan.contracts.scan import (
+    ExplanationImages,
+    ExplanationView,
+    ImageFacts,
+    ReportView,
+    ScanView,
+    StageView,
+)
+from neuroscan.contracts.spatial import MeasureResult
+from services.gateway.db.tables import STAGE_ORDER, Scan, Stage
+
+Stages = dict[StageName, Stage]
+
+
+def scan_path(scan_id: str, artefact: str | None = None) -> str:
+    """The public path of a scan or of one of its artefacts."""
+    path = f"/v1/scans/{scan_id}"
+    return f"{path}/{artefact}" if artefact else path
+
+
+def scan_view(scan: Scan, stages: Stages) -> ScanView:
+    """The scan as it is now."""
+    found = classification(stages)
+    return ScanView(
+        id=scan.id,
+        version=scan.version,
+        state=ScanState(scan.state),
+        reference=scan.reference,
+        patient_id=scan.patient_id,
+        created_at=scan.created_at,
+        updated_at=scan.updated_at,
+        acquired_at=scan.acquired_at,
+        image=ImageFacts(
+            format=ImageFormat(scan.image_format),
+            width=scan.width,
+            height=scan.height,
+            sha256=scan.sha256,
+            geometry=Geometry.model_validate(scan.geometry),
+        ),
+        input_check=found.input_check if found else None,
+        classification=found.classification if found else None,
+        explanation=_explanation(scan.id, stages),
+        spatial=_spatial(stages),
+        report=_report(scan.id, stages),
+        stages=[_stage(stages[name]) for name in STAGE_ORDER],
+        model=found.model if found else None,
+        links=_links(scan.id, stages),
+    )
+
+
+def classification(stages: Stages) -> InferenceResult | None:
+    """The classification, once there is one."""
+    output = stages[StageName.CLASSIFY].output
+    return InferenceResult.model_validate(output) if output else None
+
+
+def explain_result(stages: Stages) -> ExplainResult | None:
+    """The explanation with its object keys, once there is one."""
+    output = stages[StageName.EXPLAIN].output
+    return ExplainResult.model_validate(output) if output else None
+
+
+def _explanation(scan_id: str, stages: Stages) -> ExplanationView | None:
+    result = explain_result(stages)
+    if result is None:
+        return None
+    images = ExplanationImages(
+        heatmap=scan_path(scan_id, "heatmap.png"), overlay=scan_path(scan_id, "overlay.png")
+    )
+    return ExplanationView(**result.explanation.model_dump(), images=images)
+
+
+def _spatial(stages: Stages) -> object:
+    output = stages[StageName.MEASURE].output
+    return MeasureResult.model_validate(output).spatial if output else None
+
+
+def _report(scan_id: str, stages: Stages) -> ReportView | None:
+    output = stages[StageName.REPORT].output
+    if not output:
+        return None
+    href = scan_path(scan_id, "report.pdf")
+    return ReportView(href=href, sha256=output["sha256"], version=output["version"])
+
+
+def _stage(stage: Stage) -> StageView:
+    return StageView(
+        name=StageName(stage.name),
+        state=StageState(stage.state),
+        attempt=stage.attempt,
+        started_at=stage.started_at,
+        finished_at=stage.finished_at,
+        problem=Problem.model_validate(stage.problem) if stage.problem else None,
+    )
+
+
+def _links(scan_id: str, stages: Stages) -> dict[str, str]:
+    links = {
+        "self": scan_path(scan_id),
+        "slice": scan_path(scan_id, "slice.png"),
+        "thumbnail": scan_path(scan_id, "thumbnail.webp"),
+    }
+    if stages[StageName.EXPLAIN].output:
+        links |= {
+            "heatmap": scan_path(scan_id, "heatmap.png"),
+            "overlay": scan_path(scan_id, "overlay.png"),
+            "cam": scan_path(scan_id, "cam.npz"),
+        }
+    if stages[StageName.REPORT].output:
+        links["report"] = scan_path(scan_id, "report.pdf")
+    return links

@@ -1,0 +1,169 @@
+"""The micro-batcher: one bounded queue, and one thread that owns the network.
+
+An item waits at most `batch_wait` for company. A batch that fails is done again item by item, so
+that one bad item fails alone. An item whose deadline has passed is not worked on.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from torch import Tensor
+
+from neuroscan.contracts.problems import Overloaded, StageFailed, Unavailable
+from neuroscan.settings import InferenceSettings
+from neuroscan.telemetry import get_logger
+from services.inference.engine import Engine, Prediction
+from services.inference.metrics import Metrics
+
+log = get_logger(__name__)
+
+# How often an idle thread looks whether it should end.
+_IDLE_S = 0.1
+
+
+class BatcherState(StrEnum):
+    """Work is taken only while `ready`."""
+
+    WARMING = "warming"
+    READY = "ready"
+    FAILED = "failed"
+    DRAINING = "draining"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, eq=False)
+class _Item:
+    tensor: Tensor
+    deadline: float
+    answer: "Future[Prediction]" = field(default_factory=Future)
+
+
+class Batcher:
+    """Takes slices from any thread and answers each with a future."""
+
+    def __init__(self, engine: Engine, settings: InferenceSettings, metrics: Metrics) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._metrics = metrics
+        self._queue: queue.Queue[_Item] = queue.Queue(maxsize=settings.queue_max)
+        self._state = BatcherState.WARMING
+        # Taking an item and refusing further ones must not cross each other.
+        self._gate = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="model", daemon=True)
+        metrics.watch_queue(self._queue.qsize)
+
+    @property
+    def state(self) -> BatcherState:
+        """Whether work is taken, and if not, why."""
+        return self._state
+
+    def start(self) -> None:
+        """Warm the engine up in the model's thread, then take work."""
+        self._thread.start()
+
+    def submit(self, tensor: Tensor) -> "Future[Prediction]":
+        """Queue a preprocessed slice (1, 3, S, S).
+
+        The future ends in a `Prediction`, or in `Unavailable` (deadline passed) or `StageFailed`.
+        Raises `Overloaded` when the queue is full and `Unavailable` when no work is taken.
+        """
+        item = _Item(tensor, time.monotonic() + self._settings.item_deadline.total_seconds())
+        with self._gate:
+            if self._state is not BatcherState.READY:
+                raise Unavailable(
+                    f"The network takes no work: {self._state}. Try again in a few seconds.",
+                    retry_after_s=2,
+                )
+            try:
+                self._queue.put_nowait(item)
+            except queue.Full as error:
+                self._metrics.rejected("queue_full")
+                raise Overloaded(retry_after_s=1) from error
+        return item.answer
+
+    def close(self, timeout_s: float) -> None:
+        """Take no more work, finish what is queued, end the thread.
+
+        Waits for `timeout_s` seconds at most; what is queued then ends in `Unavailable`.
+        """
+        with self._gate:
+            self._state = BatcherState.DRAINING
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+        self._state = BatcherState.CLOSED
+        while True:
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if item.answer.set_running_or_notify_cancel():
+                item.answer.set_exception(Unavailable("The service is stopping. Try again."))
+
+    def _run(self) -> None:
+        try:
+            self._engine.warm_up(self._settings.batch_max)
+        except Exception as error:
+            log.exception("engine.warm_up_failed", error=type(error).__name__)
+            self._state = BatcherState.FAILED
+            return
+        with self._gate:
+            if self._state is BatcherState.WARMING:
+                self._state = BatcherState.READY
+        log.info("engine.ready", engine=self._engine.name, device=self._engine.device)
+        while self._state is BatcherState.READY or not self._queue.empty():
+            batch = self._gather()
+            if batch:
+                self._answer(batch)
+
+    def _gather(self) -> list[_Item]:
+        """The next items that are still wanted, up to a batch."""
+        try:
+            items = [self._queue.get(timeout=_IDLE_S)]
+        except queue.Empty:
+            return []
+        until = time.monotonic() + self._settings.batch_wait.total_seconds()
+        while len(items) < self._settings.batch_max:
+            try:
+                items.append(self._queue.get(timeout=max(0.0, until - time.monotonic())))
+            except queue.Empty:
+                break
+        return [item for item in items if self._still_wanted(item)]
+
+    def _still_wanted(self, item: _Item) -> bool:
+        if not item.answer.set_running_or_notify_cancel():
+            return False
+        if time.monotonic() < item.deadline:
+            return True
+        self._metrics.rejected("deadline")
+        item.answer.set_exception(
+            Unavailable("The slice waited too long for the network.", retry_after_s=2)
+        )
+        return False
+
+    def _answer(self, batch: Sequence[_Item]) -> None:
+        try:
+            predictions = self._predict(batch)
+        except Exception as error:
+            log.exception("batch.failed", size=len(batch), error=type(error).__name__)
+            if len(batch) > 1:
+                for item in batch:
+                    self._answer([item])
+            else:
+                self._metrics.rejected("failed")
+                batch[0].answer.set_exception(StageFailed("The network failed on this slice."))
+            return
+        for item, prediction in zip(batch, predictions, strict=True):
+            item.answer.set_result(prediction)
+
+    def _predict(self, batch: Sequence[_Item]) -> list[Prediction]:
+        began = time.perf_counter()
+        predictions = self._engine.predict([item.tensor for item in batch])
+        self._metrics.batch_done(len(batch), time.perf_counter() - began)
+        if len(predictions) != len(batch):
+            raise RuntimeError(f"{len(predictions)} answers for {len(batch)} slices")
+        return predictions

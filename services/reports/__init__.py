@@ -1,0 +1,1 @@
+"""The reports service: a finished scan in, a PDF out; keeps nothing."""

@@ -1,0 +1,17 @@
+"""`python -m services.reports`: serve on `HOST` (127.0.0.1) and `PORT` (8002)."""
+
+from neuroscan.serving import serve
+from neuroscan.telemetry import configure_logs
+from services.reports.app import create_app
+
+DRAIN_S = 30
+
+
+def main() -> None:
+    """Serve until SIGTERM or Ctrl-C; reports under way are finished first."""
+    configure_logs("reports")
+    serve(create_app(), default_port=8002, drain_s=DRAIN_S)
+
+
+if __name__ == "__main__":
+    main()

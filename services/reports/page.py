@@ -1,0 +1,282 @@
+"""A report request as the words, rows and pictures of the page; no HTML here."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from neuroscan import NOTICE
+from neuroscan.contracts.enums import Plane, SpacingSource, StageState, TumorClass
+from neuroscan.contracts.geometry import Geometry
+from neuroscan.contracts.report import ReportRequest
+from neuroscan.contracts.results import Classification
+from neuroscan.contracts.scan import ExplanationView, ScanView
+from services.reports.parameters import ParameterTable, parameter_table
+from services.reports.pictures import Picture, Ruler, print_picture, ruler
+from services.reports.wording import (
+    CLASS_NAMES,
+    DASH,
+    FORMAT_NAMES,
+    METHOD_NAMES,
+    SEX_WORDS,
+    SPACING_WORDS,
+    STANDING_MEANINGS,
+    STANDING_SHAPES,
+    STANDING_WORDS,
+    moment,
+    number,
+    one_of,
+    percent,
+    sentence,
+)
+
+_PARAGRAPHS_MAX = 20
+
+
+@dataclass(frozen=True)
+class Field:
+    """A label and what stands beside it."""
+
+    label: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A class and its probability."""
+
+    name: str
+    share: str
+    percent: float
+    top: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """The label, large, with what qualifies it."""
+
+    label: str
+    confidence: str
+    calibration: str
+    prediction_set: str
+    bars: list[Bar]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture with its caption; without one, words stand in its place."""
+
+    picture: Picture | None
+    alt: str
+    caption: str
+    key: Literal["scale", "colors", "outline"]
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that the template prints."""
+
+    scan_id: str
+    title: str
+    language: str
+    created: str
+    page_size: str
+    patient: list[Field] | None
+    study: list[Field]
+    warning: str | None
+    failures: list[str]
+    result: Result | None
+    figures: list[Figure]
+    ruler: Ruler
+    outlined: bool
+    explanation: str
+    table: ParameterTable | None
+    legend: list[tuple[str, str, str]]
+    notes: list[str]
+    limits: list[str]
+    footer_model: str
+    footer_software: str
+    notice: str = NOTICE
+
+
+def compose(request: ReportRequest) -> Page:
+    """The page for a request; raises BadImage for a picture that can't be read."""
+    scan = request.scan
+    explanation = scan.explanation
+    return Page(
+        scan_id=scan.id,
+        title=f"NeuroScan report, scan {scan.id}",
+        language="en",
+        created=request.made_at.isoformat(timespec="seconds"),
+        page_size=request.page_size.value,
+        patient=_patient(request),
+        study=_study(scan),
+        warning=_warning(scan),
+        failures=_failures(scan),
+        result=None if scan.classification is None else _result(scan.classification),
+        figures=_figures(request),
+        ruler=ruler(scan.image.geometry, scan.image.width, scan.image.height),
+        outlined=explanation is not None and explanation.region is not None,
+        explanation=_explanation(explanation),
+        table=None if scan.spatial is None else parameter_table(scan.spatial),
+        legend=[
+            (STANDING_SHAPES[each], STANDING_WORDS[each], meaning)
+            for each, meaning in STANDING_MEANINGS.items()
+        ],
+        notes=paragraphs(request.notes or ""),
+        limits=_limits(scan),
+        footer_model=_model(scan),
+        footer_software=f"NeuroScan {request.software_version} · made {moment(request.made_at)}",
+    )
+
+
+def paragraphs(text: str) -> list[str]:
+    """The text's lines; a text of very many lines becomes one paragraph."""
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    lines = [line for line in lines if line]
+    return lines if len(lines) <= _PARAGRAPHS_MAX else [" / ".join(lines)]
+
+
+def _patient(request: ReportRequest) -> list[Field] | None:
+    patient = request.patient
+    if patient is None:
+        return None
+    birth = DASH if patient.birth_date is None else patient.birth_date.isoformat()
+    return [
+        Field("Name", patient.name or DASH),
+        Field("MRN", patient.medical_record_number),
+        Field("Born", birth),
+        Field("Sex", SEX_WORDS[patient.sex]),
+    ]
+
+
+def _study(scan: ScanView) -> list[Field]:
+    image = scan.image
+    return [
+        Field("Scan", scan.id),
+        Field("Reference", scan.reference or DASH),
+        Field("Acquired", moment(scan.acquired_at)),
+        Field("Received", moment(scan.created_at)),
+        Field("Slice", _slice(image.geometry)),
+        Field("Picture", f"{FORMAT_NAMES[image.format]}, {image.width} × {image.height} px"),
+        Field("Pixel spacing", _spacing(image.geometry)),
+    ]
+
+
+def _slice(geometry: Geometry) -> str:
+    if geometry.plane is None:
+        return "plane unknown"
+    if geometry.plane_confidence is None:
+        return geometry.plane.value
+    return f"{geometry.plane.value} ({percent(geometry.plane_confidence)} sure)"
+
+
+def _spacing(geometry: Geometry) -> str:
+    row, column = geometry.row_mm, geometry.column_mm
+    if row is None or column is None or geometry.source is SpacingSource.UNKNOWN:
+        return "unknown"
+    size = f"{row:.3g}" if abs(row - column) < 0.001 else f"{row:.3g} × {column:.3g}"
+    return f"{size} mm, {SPACING_WORDS[geometry.source]}"
+
+
+def _warning(scan: ScanView) -> str | None:
+    check = scan.input_check
+    if check is None or check.accepted:
+        return None
+    return sentence(check.message) or "The picture does not look like a brain-MRI slice."
+
+
+def _failures(scan: ScanView) -> list[str]:
+    """One line for each stage that failed."""
+    lines = []
+    for stage in scan.stages:
+        if stage.state is StageState.FAILED:
+            why = f" {stage.problem.detail}" if stage.problem else ""
+            times = "1 attempt" if stage.attempt == 1 else f"{stage.attempt} attempts"
+            lines.append(f"The stage “{stage.name}” failed after {times}.{why}")
+    return lines
+
+
+def _result(found: Classification) -> Result:
+    names = [CLASS_NAMES[label].lower() for label in found.prediction_set]
+    words = "any of the four classes" if len(names) == len(TumorClass) else one_of(names)
+    shares = {label: float(getattr(found.probabilities, label)) for label in TumorClass}
+    return Result(
+        label=CLASS_NAMES[found.label],
+        confidence=percent(found.confidence),
+        calibration="calibrated confidence" if found.calibrated else "confidence not calibrated",
+        prediction_set=f"At {percent(found.coverage)} coverage (nominal): {words}.",
+        bars=[
+            Bar(CLASS_NAMES[label], percent(share, 1), 100 * share, label is found.label)
+            for label, share in sorted(shares.items(), key=lambda item: -item[1])
+        ],
+    )
+
+
+def _figures(request: ReportRequest) -> list[Figure]:
+    pictures, explanation = request.pictures, request.scan.explanation
+    target = CLASS_NAMES[explanation.target_label].lower() if explanation else "the class"
+    method = METHOD_NAMES[explanation.method] if explanation else "Heat map"
+    place = ""
+    if explanation is not None and explanation.region is not None:
+        x0, y0, x1, y1 = explanation.region.bbox
+        place = f" The outlined region spans columns {x0} to {x1} and rows {y0} to {y1}."
+    return [
+        Figure(print_picture(pictures.slice), "The slice as it was sent.", "Original", "scale"),
+        Figure(
+            None if pictures.heatmap is None else print_picture(pictures.heatmap),
+            f"Heat map on black: where the network found evidence for {target}.",
+            method,
+            "colors",
+        ),
+        Figure(
+            None if pictures.overlay is None else print_picture(pictures.overlay),
+            f"The slice with the heat map over it.{place}",
+            "Overlay",
+            "outline",
+        ),
+    ]
+
+
+def _explanation(explanation: ExplanationView | None) -> str:
+    if explanation is None:
+        return "There is no explanation for this scan."
+    method = f"{METHOD_NAMES[explanation.method]} at {explanation.layer}"
+    target = CLASS_NAMES[explanation.target_label].lower()
+    if not explanation.positive_evidence:
+        return f"{method}: no positive evidence for {target}, so the map is empty."
+    parts = [f"{method} for {target}"]
+    if explanation.region is not None:
+        source = f" from the {explanation.region_source}" if explanation.region_source else ""
+        parts.append(f"outlined region{source}: {explanation.region.area_px} px")
+    if explanation.sharpness is not None:
+        parts.append(f"sharpness {number(explanation.sharpness, 2)}")
+    return "; ".join(parts) + "."
+
+
+def _limits(scan: ScanView) -> list[str]:
+    lines = [
+        "The heat map shows what the network used, not where a tumor ends.",
+        *_pointing(scan.explanation),
+        "Its brightness is scaled to this picture's own peak.",
+        "One slice holds no volume; what would need more is named as estimate or surrogate.",
+    ]
+    if scan.image.geometry.plane is Plane.SAGITTAL:
+        lines.append("A sagittal slice does not show the side of the patient.")
+    return lines
+
+
+def _pointing(explanation: ExplanationView | None) -> list[str]:
+    """How far such a map can be trusted to lie on a tumor at all."""
+    if explanation is None or explanation.pointing_accuracy is None:
+        return []
+    share = percent(explanation.pointing_accuracy)
+    line = (
+        f"On annotated validation slices the peak of such a map lay inside the tumor in {share}: "
+        "all that is derived from the outlined region is as good as that."
+    )
+    return [line]
+
+
+def _model(scan: ScanView) -> str:
+    if scan.model is None:
+        return "No model"
+    return f"Model {scan.model.name} {scan.model.version} · sha256 {scan.model.sha256[:12]}"

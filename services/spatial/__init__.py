@@ -1,0 +1,1 @@
+"""The spatial worker: ten parameters from a slice and its region."""

@@ -1,0 +1,223 @@
+"""Longest chord, longest perpendicular chord, third axis, area and volume of a region."""
+
+from dataclasses import dataclass
+from math import pi, sqrt
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroscan.contracts.enums import Plane, Standing, TumorClass
+from neuroscan.contracts.spatial import Interval
+from services.spatial.head import Mask, largest_component
+from services.spatial.scene import Scene
+from services.spatial.standing import (
+    REGION_IS_NOT_AN_OUTLINE,
+    DimensionsParameter,
+    NumberParameter,
+)
+
+_GRID_PX = 320
+_PAD_PX = 4
+_SMOOTHING_PX = 1.0
+_OUTLINE_POINTS = 240
+_CHORD_SAMPLES = 64
+_CHORDS_AT_ONCE = 256
+_NEARLY_LONGEST = 0.985
+_OUTLINE_ERROR = 0.1
+
+_CHORDS = "longest chord inside the region's outline, longest chord perpendicular to it"
+_VOLUME = (
+    "ellipsoid: volume = π/6·a·b·c with c = √(a·b); range for c from b to a, the outline off by a "
+    "tenth of its radius, and the spacing's error"
+)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Chords in mm, with how far an outline off by a tenth of its radius moves each of them."""
+
+    longest_mm: float
+    perpendicular_mm: float
+    area_mm2: float
+    outline_error_mm: float
+
+    @property
+    def third_mm(self) -> float:
+        """The axis that the slice doesn't show: the geometric mean of the other two."""
+        return sqrt(self.longest_mm * self.perpendicular_mm)
+
+
+def shape_of(mask: Mask, row_mm: float, column_mm: float) -> Shape:
+    """Measure the largest component of `mask` (H, W), which is not empty.
+
+    `row_mm` and `column_mm` are distances between rows and between columns. The area is that of
+    the whole mask.
+    """
+    largest = largest_component(mask)
+    assert largest is not None
+    upright, grid_mm = _redrawn(largest, row_mm, column_mm, 0.0)
+    longest_px, angle = longest_chord(upright)
+    turned, turned_mm = _redrawn(largest, row_mm, column_mm, angle)
+    longest_mm = longest_px * grid_mm
+    perpendicular_mm = min(longest_mm, _longest_run(turned) * turned_mm)
+    area_mm2 = float(mask.sum()) * row_mm * column_mm
+    radius = sqrt(float(largest.sum()) * row_mm * column_mm / pi)
+    outline = max(_OUTLINE_ERROR * radius, 0.5 * max(row_mm, column_mm))
+    return Shape(longest_mm, perpendicular_mm, area_mm2, 2 * outline)
+
+
+def longest_chord(mask: Mask) -> tuple[float, float]:
+    """Length in pixels and angle (radians) of the longest chord inside `mask` (h, w), not empty.
+
+    All pairs of outline points are tried from the longest down until one lies inside. Points are
+    pixel centers, so half a pixel is added at both ends. The angle is the mean over all chords
+    that come within 1.5 % of the longest: a nearly round region has many, and a pixel decides
+    which of them wins.
+    """
+    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    outline = max((np.asarray(item, np.int32).reshape(-1, 2) for item in outlines), key=len)
+    step = -(-len(outline) // _OUTLINE_POINTS)
+    first, second = np.triu_indices(len(outline[::step]))
+    begin, end = _longest_inside(mask, outline, first * step, second * step)
+    # The outline was thinned: look again, at every point near the two that were found.
+    near = np.arange(-step, step + 1)
+    first, second = (part.ravel() for part in np.meshgrid(begin + near, end + near))
+    begin, end = _longest_inside(mask, outline, first % len(outline), second % len(outline))
+    length = float(np.hypot(*(outline[end] - outline[begin]).astype(np.float64)))
+    return length + 1, _mean_angle(mask, outline[::step], _NEARLY_LONGEST * length)
+
+
+def _mean_angle(mask: Mask, points: NDArray[np.int32], at_least: float) -> float:
+    """The mean direction (axial, so of doubled angles) of the chords inside that are so long."""
+    first, second = np.triu_indices(len(points))
+    across = (points[second] - points[first]).astype(np.float64)
+    long = np.flatnonzero(np.hypot(across[:, 0], across[:, 1]) >= at_least)
+    long = long[_inside(mask, points[first[long]], points[second[long]])]
+    doubled = 2 * np.arctan2(across[long, 1], across[long, 0])
+    return float(np.arctan2(np.sin(doubled).sum(), np.cos(doubled).sum()) / 2)
+
+
+def _longest_inside(
+    mask: Mask, outline: NDArray[np.int32], first: NDArray[np.int64], second: NDArray[np.int64]
+) -> tuple[int, int]:
+    """The pair (of `first`, `second`, indices into `outline`) of the longest chord inside."""
+    across = (outline[second] - outline[first]).astype(np.float64)
+    order = np.argsort(-np.hypot(across[:, 0], across[:, 1]), kind="stable")
+    chosen = int(order[-1])
+    for some in np.array_split(order, max(1, len(order) // _CHORDS_AT_ONCE)):
+        inside = _inside(mask, outline[first[some]], outline[second[some]])
+        if inside.any():
+            chosen = int(some[int(np.argmax(inside))])
+            break
+    return int(first[chosen]), int(second[chosen])
+
+
+def dimensions(scene: Scene, shape: Shape | None, label: TumorClass) -> DimensionsParameter:
+    """`[a, b, c]` in mm: longest, longest perpendicular to it, √(a·b)."""
+    method = _CHORDS + "; third axis √(a·b)"
+    if label is TumorClass.GLIOMA and scene.plane is Plane.AXIAL:
+        method = "RANO-style: " + method
+    if shape is None:
+        return DimensionsParameter(
+            status=Standing.NOT_ASSESSABLE, method=method, reason=scene.scale.reason
+        )
+    a, b, c = shape.longest_mm, shape.perpendicular_mm, shape.third_mm
+    error, outline = scene.scale.error, shape.outline_error_mm
+    low_b, high_b = _interval(b, outline, error)
+    low_a, high_a = _interval(a, outline, error)
+    assumptions = [REGION_IS_NOT_AN_OUTLINE, *scene.scale.assumptions]
+    if scene.plane is not Plane.AXIAL or label is not TumorClass.GLIOMA:
+        assumptions.append("The longest extent is that of this slice, not of the tumor.")
+    return DimensionsParameter(
+        value=(a, b, c),
+        unit="mm",
+        status=Standing.ESTIMATED,
+        method=method,
+        assumptions=assumptions,
+        # What the slice doesn't show lies anywhere between its two chords.
+        range=((low_a, high_a), (low_b, high_b), (low_b, high_a)),
+    )
+
+
+def volume(scene: Scene, shape: Shape | None) -> NumberParameter:
+    """Volume in cm³ of an ellipsoid with the two chords and a third axis between them."""
+    if shape is None:
+        return NumberParameter(
+            status=Standing.NOT_ASSESSABLE, method=_VOLUME, reason=scene.scale.reason
+        )
+    a, b, c = shape.longest_mm, shape.perpendicular_mm, shape.third_mm
+    factor = pi / 6 / 1000
+    low_b, high_b = _interval(b, shape.outline_error_mm, scene.scale.error)
+    low_a, high_a = _interval(a, shape.outline_error_mm, scene.scale.error)
+    return NumberParameter(
+        value=factor * a * b * c,
+        unit="cm³",
+        status=Standing.ESTIMATED,
+        method=_VOLUME,
+        assumptions=[
+            "One slice shows two axes of the tumor; the third is assumed.",
+            f"Measured area on this slice: {shape.area_mm2:.0f} mm².",
+            REGION_IS_NOT_AN_OUTLINE,
+            *scene.scale.assumptions,
+        ],
+        range=(factor * low_a * low_b * low_b, factor * high_a * high_b * high_a),
+    )
+
+
+def _interval(value: float, outline: float, error: float) -> Interval:
+    return max(0.0, value - outline) * (1 - error), (value + outline) * (1 + error)
+
+
+def _inside(mask: Mask, begin: NDArray[np.int32], end: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Which of the chords (n, 2) stay inside, but for single samples that graze the outline."""
+    shares = np.linspace(0, 1, _CHORD_SAMPLES)[None, :, None]
+    samples = np.rint(begin[:, None, :] * (1 - shares) + end[:, None, :] * shares).astype(np.int64)
+    result: NDArray[np.bool_] = (
+        mask[samples[:, :, 1], samples[:, :, 0]].mean(axis=1) > 1 - 1.5 / _CHORD_SAMPLES
+    )
+    return result
+
+
+def _redrawn(mask: Mask, row_mm: float, column_mm: float, angle: float) -> tuple[Mask, float]:
+    """The component turned by -`angle` on a finer grid of square pixels, and their size in mm.
+
+    Smoothing before the threshold gives the outline back what pixels took from it: without it
+    every chord would end at the one pixel that sticks out most.
+    """
+    rows, columns = np.nonzero(mask)
+    x, y = columns * column_mm, rows * row_mm
+    along = x * np.cos(angle) + y * np.sin(angle)
+    across = -x * np.sin(angle) + y * np.cos(angle)
+    margin = 3 * max(row_mm, column_mm)
+    reach = max(float(np.ptp(along)), float(np.ptp(across))) + 2 * margin
+    grid_mm = reach / (_GRID_PX - 1)
+    top, left = max(0, int(rows.min()) - _PAD_PX), max(0, int(columns.min()) - _PAD_PX)
+    crop = mask[top : int(rows.max()) + 1 + _PAD_PX, left : int(columns.max()) + 1 + _PAD_PX]
+    padded = np.pad(crop, _PAD_PX).astype(np.float32)
+    soft = np.asarray(cv2.GaussianBlur(padded, (0, 0), _SMOOTHING_PX))
+    # From grid pixels to pixels of `padded`, as warpAffine wants it with WARP_INVERSE_MAP.
+    cos, sin = grid_mm * np.cos(angle), grid_mm * np.sin(angle)
+    # The component in the middle of the grid, so that its mirror image gets a mirrored grid.
+    low_along, low_across = (
+        (float(part.min()) + float(part.max()) - reach) / 2 for part in (along, across)
+    )
+    corner_x = low_along * np.cos(angle) - low_across * np.sin(angle)
+    corner_y = low_along * np.sin(angle) + low_across * np.cos(angle)
+    matrix = np.array(
+        [
+            [cos / column_mm, -sin / column_mm, corner_x / column_mm - left + _PAD_PX],
+            [sin / row_mm, cos / row_mm, corner_y / row_mm - top + _PAD_PX],
+        ]
+    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    drawn = np.asarray(cv2.warpAffine(soft, matrix, (_GRID_PX, _GRID_PX), flags=flags))
+    return drawn >= min(0.5, 0.5 * float(drawn.max())), grid_mm
+
+
+def _longest_run(upright: Mask) -> int:
+    """The longest run of set pixels in any column."""
+    height = len(upright)
+    row = np.arange(1, height + 1)[:, None]
+    last_gap = np.maximum.accumulate(np.where(upright, 0, row), axis=0)
+    return int(np.where(upright, row - last_gap, 0).max())

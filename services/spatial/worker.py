@@ -1,0 +1,48 @@
+"""The measure stage: slice and mask from the object store, ten parameters back.
+
+`load` is called in each pool child; it imports OpenCV there, so that the parent stays light.
+"""
+
+from collections.abc import Callable
+
+from neuroscan.contracts.messages import MeasureTask
+from neuroscan.contracts.problems import StageFailed
+from neuroscan.contracts.spatial import MeasureResult
+from neuroscan.imaging.stored import read_slice_png
+from neuroscan.settings import StoreSettings
+from neuroscan.storage import Storage
+
+
+def load() -> Callable[[MeasureTask, str], MeasureResult]:
+    """The handler of one task; the prefix below which it might write stays unused.
+
+    The handler raises `ObjectNotFound` when the slice or mask isn't there, what `read_slice_png`
+    raises when it is no picture, and `StageFailed` when the two differ in size.
+    """
+    import cv2  # noqa: PLC0415 - see the module's first lines
+
+    from services.spatial.measure import measure  # noqa: PLC0415 - imports OpenCV
+    from services.spatial.plane import warm_up  # noqa: PLC0415 - imports OpenCV
+
+    cv2.setNumThreads(1)
+    warm_up()
+    storage = Storage(StoreSettings().object_store_url)
+
+    def handle(task: MeasureTask, _prefix: str) -> MeasureResult:
+        pixels = read_slice_png(storage.get(task.slice_key))
+        mask = None
+        if task.mask_key is not None:
+            mask = read_slice_png(storage.get(task.mask_key)) > 127
+        if mask is not None and mask.shape != pixels.shape:
+            raise StageFailed("The region's mask and the slice differ in size.")
+        return measure(
+            pixels,
+            mask,
+            task.geometry,
+            label=task.label,
+            confidence=task.confidence,
+            calibrated=task.calibrated,
+            input_accepted=task.input_accepted,
+        )
+
+    return handle

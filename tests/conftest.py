@@ -1,0 +1,56 @@
+"""One embedded stack for all integration tests, and fresh databases beside it."""
+
+import uuid
+from collections.abc import Iterator
+
+import httpx
+import psycopg
+import pytest
+from sqlalchemy import Engine
+
+from neuroscan.stack import Stack
+from services.gateway.db.migrate import migrate
+from services.gateway.db.session import make_engine
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The whole system on embedded servers, ready."""
+    with Stack() as running:
+        running.wait_ready()
+        yield running
+
+
+@pytest.fixture(scope="session")
+def api(stack: Stack) -> Iterator[httpx.Client]:
+    """A client of the running gateway."""
+    with httpx.Client(base_url=stack.url, timeout=60, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def server_url(stack: Stack) -> str:
+    """The embedded PostgreSQL server, with its own database."""
+    url = stack.state.database_url
+    assert url
+    return url
+
+
+@pytest.fixture
+def database_url(server_url: str) -> Iterator[str]:
+    """An empty database of its own, dropped afterwards."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    plain = server_url.replace("+psycopg", "")
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield server_url.replace("/neuroscan?", f"/{name}?")
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """A migrated database."""
+    migrate(database_url)
+    engine = make_engine(database_url)
+    yield engine
+    engine.dispose()

@@ -1,0 +1,152 @@
+"""Rows and results for tests of the ledger."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from neuroscan.contracts.enums import (
+    CamMethod,
+    ImageFormat,
+    StageName,
+    StageState,
+    Standing,
+    TumorClass,
+)
+from neuroscan.contracts.geometry import Geometry
+from neuroscan.contracts.messages import Finished, Started
+from neuroscan.contracts.results import (
+    Classification,
+    ExplainResult,
+    ExplanationFacts,
+    ExplanationObjects,
+    InferenceResult,
+    InputCheck,
+    ModelFacts,
+    Probabilities,
+    Regions,
+)
+from neuroscan.contracts.spatial import HemisphereParameter, MeasureResult, SpatialParameters
+from services.gateway.db.tables import STAGE_ORDER, Scan, Stage, now
+from services.gateway.pipeline import keys
+from services.gateway.pipeline.record import input_digest
+
+MODEL = ModelFacts(name="test", version="1", sha256="0" * 64)
+
+
+def add_scan(engine: Engine, *, lease_until: datetime | None = None) -> str:
+    """A scan whose classify stage runs; returns its id."""
+    with Session(engine) as session:
+        scan = Scan(
+            request_id="request-1",
+            image_format=ImageFormat.PNG,
+            width=64,
+            height=64,
+            sha256="1" * 64,
+            original_key="",
+            original_media_type="image/png",
+            geometry=Geometry().model_dump(mode="json"),
+        )
+        scan.original_key = keys.original_key(scan.id)
+        session.add(scan)
+        session.flush()
+        for name in STAGE_ORDER:
+            stage = Stage(scan_id=scan.id, name=name)
+            if name is StageName.CLASSIFY:
+                stage.state = StageState.RUNNING
+                stage.lease_until = lease_until or now()
+                stage.input_digest = input_digest(scan.sha256, scan.id)
+            session.add(stage)
+        session.commit()
+        return scan.id
+
+
+def stage_row(engine: Engine, scan_id: str, name: StageName) -> Stage:
+    """A stage as it is now."""
+    with Session(engine, expire_on_commit=False) as session:
+        return session.get_one(Stage, (scan_id, name))
+
+
+def scan_row(engine: Engine, scan_id: str) -> Scan:
+    """A scan as it is now."""
+    with Session(engine, expire_on_commit=False) as session:
+        return session.get_one(Scan, scan_id)
+
+
+def inference_result(label: TumorClass = TumorClass.GLIOMA) -> InferenceResult:
+    """A classification."""
+    return InferenceResult(
+        input_check=InputCheck(accepted=True, score=1.0, threshold=2.0, message="fine"),
+        classification=Classification(
+            label=label,
+            confidence=0.9,
+            probabilities=Probabilities(glioma=0.9, meningioma=0.05, no_tumor=0.03, pituitary=0.02),
+            prediction_set=[label],
+            coverage=0.95,
+            calibrated=True,
+            elapsed_ms=1.0,
+        ),
+        model=MODEL,
+    )
+
+
+def explain_result(prefix: str) -> ExplainResult:
+    """An explanation whose objects lie under a prefix."""
+    return ExplainResult(
+        explanation=ExplanationFacts(
+            id="e1",
+            method=CamMethod.HIRESCAM,
+            layer="layer3[-1]",
+            target_label=TumorClass.GLIOMA,
+            class_score=1.0,
+            positive_evidence=False,
+            sharpness=None,
+            region_source=None,
+            region=None,
+            regions=Regions(),
+            overlap=None,
+            elapsed_ms=1.0,
+        ),
+        objects=ExplanationObjects(
+            heatmap=f"{prefix}/heatmap.png",
+            overlay=f"{prefix}/overlay.png",
+            cam=f"{prefix}/cam.npz",
+            mask=None,
+        ),
+        model=MODEL,
+    )
+
+
+def measure_result() -> MeasureResult:
+    """Ten parameters that can't be assessed."""
+    nothing = {"status": Standing.NOT_ASSESSABLE, "method": "none", "reason": "a test"}
+    names = set(SpatialParameters.model_fields) - {"hemisphere"}
+    return MeasureResult(
+        geometry=Geometry(row_mm=0.5, column_mm=0.5),
+        spatial=SpatialParameters.model_validate(
+            dict.fromkeys(names, nothing) | {"hemisphere": HemisphereParameter(**nothing)}
+        ),
+        elapsed_ms=1.0,
+    )
+
+
+def started(scan_id: str, stage: StageName, attempt: int = 1) -> Started:
+    """A worker's first message."""
+    return Started(scan_id=scan_id, stage=stage, attempt=attempt, run="r", at=datetime.now(UTC))
+
+
+def finished(engine: Engine, scan_id: str, stage: StageName, run: str = "r") -> Finished:
+    """A worker's last message, for the stage's present input."""
+    row = stage_row(engine, scan_id, stage)
+    prefix = f"{keys.attempt_prefix(scan_id, stage, row.attempt)}-{run}"
+    result = explain_result(prefix) if stage is StageName.EXPLAIN else measure_result()
+    return Finished(
+        scan_id=scan_id,
+        stage=stage,
+        attempt=row.attempt,
+        run=run,
+        input_digest=row.input_digest,
+        code_version="1",
+        prefix=prefix,
+        result=result,
+    )

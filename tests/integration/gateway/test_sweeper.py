@@ -1,0 +1,190 @@
+"""What fell through is found: unpublished stages, lost messages, a broker that forgot."""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from neuroscan.contracts.enums import StageName, StageState
+from neuroscan.queues import marker_key, stage_queue
+from neuroscan.settings import GatewaySettings
+from neuroscan.storage import Storage
+from services.gateway.db.session import transaction
+from services.gateway.db.tables import Erasure, Stage, now
+from services.gateway.pipeline import record
+from services.gateway.pipeline.publish import Publisher
+from services.gateway.pipeline.record import StageRef
+from services.gateway.pipeline.sweeper import Sweeper
+from tests.integration.gateway.broker import Broker
+from tests.integration.gateway.ledger import add_scan, inference_result, stage_row, started
+
+EXPLAIN_QUEUE = stage_queue(StageName.EXPLAIN, batch=False)
+
+
+@pytest.fixture
+def publisher(engine: Engine, broker: Broker) -> Iterator[Publisher]:
+    publisher = Publisher(broker.settings, engine, timedelta(milliseconds=500))
+    yield publisher
+    publisher.close()
+
+
+@pytest.fixture
+def sweeper(engine: Engine, publisher: Publisher, tmp_path: Path) -> Sweeper:
+    settings = GatewaySettings(marker_grace=timedelta(0), queue_stalled_after=timedelta(seconds=60))
+    return Sweeper(engine, publisher, Storage((tmp_path / "objects").as_uri()), settings)
+
+
+def queued_scan(engine: Engine) -> StageRef:
+    """A scan whose explain stage waits."""
+    scan_id = add_scan(engine)
+    digest = stage_row(engine, scan_id, StageName.CLASSIFY).input_digest
+    with transaction(engine) as session:
+        recorded = record.record(session, record.classified(scan_id, digest, inference_result()))
+    assert recorded.publish is not None
+    return recorded.publish
+
+
+def set_published(engine: Engine, ref: StageRef, seconds_ago: float) -> None:
+    with Session(engine) as session:
+        stage = session.get_one(Stage, (ref.scan_id, ref.name))
+        stage.published_at = now() - timedelta(seconds=seconds_ago)
+        session.add(stage)
+        session.commit()
+
+
+def test_a_stage_that_was_never_published_is(
+    engine: Engine, broker: Broker, sweeper: Sweeper
+) -> None:
+    ref = queued_scan(engine)
+    sweeper.sweep()
+    assert broker.client.llen(EXPLAIN_QUEUE) == 1
+    assert stage_row(engine, ref.scan_id, ref.name).published_at is not None
+    sweeper.sweep()
+    sweeper.sweep()
+    assert broker.client.llen(EXPLAIN_QUEUE) == 1
+
+
+def test_a_message_that_the_broker_forgot_is_sent_again(
+    engine: Engine, broker: Broker, publisher: Publisher, sweeper: Sweeper
+) -> None:
+    ref = queued_scan(engine)
+    assert publisher.publish(ref)
+    broker.kill()
+    broker.start()
+    sweeper.sweep()  # sees it missing, suspects
+    sweeper.sweep()
+    assert broker.client.llen(EXPLAIN_QUEUE) == 1
+    assert stage_row(engine, ref.scan_id, ref.name).attempt == 1
+
+
+def test_a_marker_that_outlived_its_broker_counts_for_nothing(
+    engine: Engine, broker: Broker, publisher: Publisher, sweeper: Sweeper
+) -> None:
+    ref = queued_scan(engine)
+    assert publisher.publish(ref)
+    broker.client.delete(EXPLAIN_QUEUE)
+    broker.client.set(marker_key(ref.scan_id, ref.name, 1), "another process")
+    sweeper.sweep()
+    sweeper.sweep()
+    assert broker.client.llen(EXPLAIN_QUEUE) == 1
+
+
+def test_a_message_lost_behind_its_marker_is_sent_again_after_a_while(
+    engine: Engine, broker: Broker, publisher: Publisher, sweeper: Sweeper
+) -> None:
+    ref = queued_scan(engine)
+    assert publisher.publish(ref)
+    broker.client.delete(EXPLAIN_QUEUE)
+    sweeper.sweep()
+    sweeper.sweep()
+    assert broker.client.llen(EXPLAIN_QUEUE) == 0
+    set_published(engine, ref, seconds_ago=61)
+    sweeper.sweep()
+    assert broker.client.llen(EXPLAIN_QUEUE) == 1
+
+
+@pytest.mark.parametrize(("later_s", "messages"), [(5, 0), (31, 1)])
+def test_a_message_that_was_overtaken_is_sent_again_even_while_others_start(
+    engine: Engine,
+    broker: Broker,
+    publisher: Publisher,
+    sweeper: Sweeper,
+    later_s: float,
+    messages: int,
+) -> None:
+    lost, other = queued_scan(engine), queued_scan(engine)
+    for ref in (lost, other):
+        assert publisher.publish(ref)
+    broker.client.delete(EXPLAIN_QUEUE)
+    set_published(engine, lost, seconds_ago=61)
+    set_published(engine, other, seconds_ago=61 - later_s)
+    with transaction(engine) as session:
+        record.started(session, started(other.scan_id, other.name), timedelta(seconds=30))
+    sweeper.sweep()
+    assert broker.client.llen(EXPLAIN_QUEUE) == messages
+
+
+def test_a_stage_that_cannot_be_sent_keeps_none_back(
+    engine: Engine, broker: Broker, sweeper: Sweeper
+) -> None:
+    broken = queued_scan(engine)
+    with transaction(engine) as session:
+        session.get_one(Stage, (broken.scan_id, StageName.CLASSIFY)).output = {"of": "another age"}
+    queued_scan(engine)
+    sweeper.sweep()
+    assert broker.client.llen(EXPLAIN_QUEUE) == 1
+
+
+def test_a_message_that_could_not_be_sent_does_not_count_as_sent(
+    engine: Engine, broker: Broker, publisher: Publisher
+) -> None:
+    ref = queued_scan(engine)
+    broker.kill()
+    assert not publisher.publish(ref)
+    assert stage_row(engine, ref.scan_id, ref.name).published_at is None
+    broker.start()
+
+
+def test_a_long_queue_is_not_sent_again(
+    engine: Engine, broker: Broker, publisher: Publisher, sweeper: Sweeper
+) -> None:
+    ref = queued_scan(engine)
+    assert publisher.publish(ref)
+    set_published(engine, ref, seconds_ago=3600)
+    sweeper.sweep()
+    sweeper.sweep()
+    assert broker.client.llen(EXPLAIN_QUEUE) == 1
+
+
+def test_publishing_never_holds_up_a_request(
+    engine: Engine, broker: Broker, publisher: Publisher
+) -> None:
+    ref = queued_scan(engine)
+    broker.kill()
+    began = time.monotonic()
+    publisher.publish_soon(ref)
+    assert time.monotonic() - began < 0.7
+    stage = stage_row(engine, ref.scan_id, ref.name)
+    assert (stage.state, stage.published_at) == (StageState.QUEUED, None)
+    broker.start()
+
+
+def test_ordered_erasure_is_carried_out(engine: Engine, sweeper: Sweeper, tmp_path: Path) -> None:
+    storage = Storage((tmp_path / "objects").as_uri())
+    storage.put("scans/gone/slice.png", b"x")
+    storage.put("scans/kept/slice.png", b"x")
+    with transaction(engine) as session:
+        session.add(Erasure(prefix="scans/gone"))
+    sweeper.sweep()
+    # A worker may still write there.
+    assert len(storage.list("scans")) == 2
+    with transaction(engine) as session:
+        session.get_one(Erasure, "scans/gone").asked_at = now() - timedelta(minutes=3)
+    sweeper.sweep()
+    assert storage.list("scans") == ["scans/kept/slice.png"]
+    with Session(engine) as session:
+        assert session.get(Erasure, "scans/gone") is None

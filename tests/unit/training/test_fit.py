@@ -1,0 +1,67 @@
+"""Temperature and conformal threshold."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neuroscan.network.conformal import prediction_set
+from training.fit import fit_temperature, lac_threshold, log_loss, probabilities
+
+
+def drawn(count: int, seed: int) -> tuple[torch.Tensor, np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    """Logits, and labels drawn from exactly the probabilities that they state."""
+    generator = np.random.default_rng(seed)
+    logits = torch.from_numpy(generator.normal(0, 2, size=(count, 4)))
+    shares = probabilities(logits, 1.0)
+    labels = np.array([generator.choice(4, p=row) for row in shares], dtype=np.int64)
+    return logits, labels
+
+
+@pytest.mark.parametrize("factor", [0.4, 1.0, 3.0])
+def test_the_temperature_undoes_a_known_one(factor: float) -> None:
+    logits, labels = drawn(6000, seed=1)
+    assert fit_temperature(logits * factor, labels) == pytest.approx(factor, rel=0.06)
+
+
+@given(st.integers(0, 10_000), st.floats(0.2, 5))
+@settings(max_examples=25)
+def test_no_temperature_near_the_fitted_one_is_better(seed: int, factor: float) -> None:
+    logits, labels = drawn(200, seed)
+    best = fit_temperature(logits * factor, labels)
+    least = log_loss(logits * factor, labels, best)
+    for other in (0.8, 0.95, 1.05, 1.25):
+        assert log_loss(logits * factor, labels, best * other) >= least - 1e-9
+
+
+def test_prediction_sets_cover_new_slices_at_the_nominal_rate() -> None:
+    logits, labels = drawn(4000, seed=2)
+    shares = probabilities(logits, 1.0)
+    true_share = shares[np.arange(len(labels)), labels]
+    threshold = lac_threshold(true_share, [str(index) for index in range(4000)], 0.95)
+    new_logits, new_labels = drawn(4000, seed=3)
+    covered = [
+        label in prediction_set(row.tolist(), threshold)
+        for row, label in zip(probabilities(new_logits, 1.0), new_labels, strict=True)
+    ]
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.015)
+
+
+def test_with_single_slices_it_is_the_textbook_quantile() -> None:
+    true_share = np.linspace(0.01, 1.0, 100)
+    # ceil(0.9 * 101) = 91 of 100 slices must be covered.
+    threshold = lac_threshold(true_share, [str(index) for index in range(100)], 0.9)
+    assert (true_share >= threshold).sum() == 91
+
+
+def test_a_patient_with_many_slices_has_one_vote() -> None:
+    # 30 patients of one good slice each, and one patient with 300 bad slices.
+    true_share = np.array([0.9] * 30 + [0.01] * 300)
+    groups = [f"single {index}" for index in range(30)] + ["crowd"] * 300
+    assert lac_threshold(true_share, groups, 0.9) == 0.9
+    assert lac_threshold(true_share, [str(index) for index in range(330)], 0.9) == 0.01
+
+
+def test_too_few_groups_give_every_class() -> None:
+    assert lac_threshold(np.array([0.9, 0.8, 0.7]), ["a", "b", "c"], 0.95) == 0.0

@@ -1,0 +1,1 @@
+"""Offline work on the model: data, calibration, what the maps are worth."""

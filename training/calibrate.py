@@ -1,0 +1,226 @@
+"""`python -m training calibrate`: fit the second half of a bundle and write it.
+
+On the validation part: temperature, conformal threshold, the input check's threshold, and how well
+the maps agree with annotated tumors. On the training part: the input check's statistics. The test
+part is measured at the end and chooses nothing.
+"""
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save
+from torchvision.models import ResNet
+
+from neuroscan import __version__
+from neuroscan.network.bundle import (
+    DESCRIPTION_FILE,
+    METHODS,
+    Calibration,
+    Conformal,
+    Description,
+    Explanation,
+    InputCheckSpec,
+    Network,
+    read_network,
+)
+from neuroscan.network.conformal import LAC, prediction_set
+from neuroscan.network.input_check import InputCheckModel
+from training.agreement import FRACTIONS, Agreement, chance, measure_agreement
+from training.data import DataPacks, sample_evenly
+from training.fit import fit_temperature, lac_threshold, log_loss, probabilities
+from training.not_mri import all_pictures, not_mri
+from training.observe import Observations, observe, run
+
+COVERAGE = 0.95
+CHECK_FILE = "input_check.safetensors"
+# Chosen among the four stages and 16 to 128 components as what keeps junk farthest from MRI.
+CHECK_LAYERS = ("layer1[-1]", "layer2[-1]")
+CHECK_COMPONENTS = 32
+# The share of validation slices that the threshold accepts.
+CHECK_ACCEPTED = 0.985
+AGREEMENT_LAYERS = ("layer2[-1]", "layer3[-1]", "layer4[-1]")
+JUNK_EACH = 25
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("--bundle", type=Path, required=True, help="folder of the bundle")
+    parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
+    parser.add_argument("--threads", type=int, default=2, help="torch's threads (default 2)")
+    parser.add_argument(
+        "--maps", type=int, default=160, help="validation slices whose maps are compared"
+    )
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Fit, measure, and write `bundle.json` and the input check's statistics.
+
+    Raises `BundleError` and `DataError`.
+    """
+    torch.set_num_threads(arguments.threads)
+    folder: Path = arguments.bundle
+    network = read_network(folder)
+    model = network.load(folder)
+    with DataPacks(arguments.data) as packs:
+        parts = {part: _observe(model, network, packs, part) for part in ("train", "val", "test")}
+        agreements, by_chance = _compare_maps(model, network, packs, arguments.maps)
+    val = parts["val"]
+    temperature = fit_temperature(val.logits, val.labels)
+    conformal = _conformal(val, temperature)
+    check, spec = _input_check(parts["train"], val)
+    _, junk = run(
+        model, network.preprocessing, CHECK_LAYERS, all_pictures(not_mri(seed=7, each=JUNK_EACH))
+    )
+    accepted_junk = int((check.score(junk) <= spec.threshold).sum())
+    description = Description(
+        **{field.name: getattr(network, field.name) for field in dataclasses.fields(network)},
+        code=f"neuroscan {__version__}, python -m training calibrate",
+        calibration=Calibration(temperature=temperature, split="patient, val", n=len(val.labels)),
+        conformal=conformal,
+        explanation=choose_explanation(agreements),
+        input_check=spec,
+        metrics={
+            "split": "patient",
+            **{
+                part: _metrics(parts[part], network.classes, temperature, conformal, check, spec)
+                for part in ("val", "test")
+            },
+            "input_check": {"junk_pictures": len(junk), "junk_accepted": accepted_junk},
+            "maps": {**map_figures(agreements), **by_chance},
+        },
+    )
+    _write(folder, description, check)
+
+
+def choose_explanation(agreements: list[Agreement]) -> Explanation:
+    """The method and layer whose peaks lie in the tumor most often; ties go to the better Dice.
+
+    At `layer4[-1]` HiRes-CAM is Grad-CAM under another name, so it is left out there.
+    """
+    own = [a for a in agreements if (a.method, a.layer) != ("hirescam", "layer4[-1]")]
+    best = max(own, key=lambda agreement: (agreement.pointing, agreement.region_dice))
+    return Explanation(
+        method=best.method,
+        layer=best.layer,
+        region_threshold=best.fraction,
+        reason=(
+            f"Of {len(own)} pairs of method and layer, this one's peak lies inside the annotated "
+            f"tumor most often: in {best.pointing:.0%} of {best.n} validation slices (HiRes-CAM "
+            f"at layer4[-1] is left out, since there it is Grad-CAM). The region's mean Dice "
+            f"coefficient with the tumor is {best.region_dice:.2f} at this share of the map's "
+            f"maximum, the largest of {', '.join(map(str, FRACTIONS))} whose Dice is within a "
+            "twentieth of the best."
+        ),
+    )
+
+
+def map_figures(agreements: list[Agreement]) -> dict[str, object]:
+    """Pointing game and Dice of every method and layer, as the bundle keeps them."""
+    return {
+        "slices": agreements[0].n,
+        "part": "val, with a mask, explaining the network's own answer",
+        "pointing": {f"{a.method} {a.layer}": round(a.pointing, 4) for a in agreements},
+        "dice": {
+            f"{a.method} {a.layer} at {a.fraction}": round(a.region_dice, 4) for a in agreements
+        },
+    }
+
+
+def _observe(model: ResNet, network: Network, packs: DataPacks, part: str) -> Observations:
+    pictures = packs.patient_split(part)
+    log.info("%s: %d slices", part, len(pictures))
+    return observe(model, network.preprocessing, CHECK_LAYERS, packs, pictures, network.classes)
+
+
+def _compare_maps(
+    model: ResNet, network: Network, packs: DataPacks, count: int
+) -> tuple[list[Agreement], dict[str, float]]:
+    pictures = sample_evenly(
+        [picture for picture in packs.patient_split("val") if picture.mask is not None], count
+    )
+    combinations = [(method, layer) for layer in AGREEMENT_LAYERS for method in METHODS]
+    log.info("maps: %d slices, %d pairs of method and layer", len(pictures), len(combinations))
+    found = measure_agreement(model, network.preprocessing, packs, pictures, combinations)
+    for agreement in found:
+        log.info("%s", agreement)
+    return found, chance(packs, pictures)
+
+
+def _conformal(val: Observations, temperature: float) -> Conformal:
+    shares = probabilities(val.logits, temperature)
+    true_share = shares[np.arange(len(shares)), val.labels]
+    return Conformal(
+        coverage=COVERAGE,
+        threshold=lac_threshold(true_share, val.groups, COVERAGE),
+        kind=LAC,
+        split="patient, val; one vote a group",
+        groups=len(set(val.groups)),
+    )
+
+
+def _input_check(train: Observations, val: Observations) -> tuple[InputCheckModel, InputCheckSpec]:
+    check = InputCheckModel.fit(train.features, CHECK_COMPONENTS)
+    threshold = float(np.quantile(check.score(val.features).numpy(), CHECK_ACCEPTED))
+    return check, InputCheckSpec(
+        file=CHECK_FILE,
+        sha256=hashlib.sha256(save(check.tensors())).hexdigest(),
+        layers=CHECK_LAYERS,
+        threshold=threshold,
+        fitted_on=(
+            f"statistics: patient, train ({len(train.labels)} slices); threshold: the "
+            f"{CHECK_ACCEPTED:.1%} quantile of patient, val"
+        ),
+    )
+
+
+def _metrics(
+    seen: Observations,
+    classes: tuple[str, ...],
+    temperature: float,
+    conformal: Conformal,
+    check: InputCheckModel,
+    spec: InputCheckSpec,
+) -> dict[str, object]:
+    shares = probabilities(seen.logits, temperature)
+    answers = shares.argmax(axis=1)
+    sets = [prediction_set(row.tolist(), conformal.threshold) for row in shares]
+    covered = [label in chosen for label, chosen in zip(seen.labels, sets, strict=True)]
+    turned_away = check.score(seen.features) > spec.threshold
+    confusion = np.zeros((len(classes), len(classes)), dtype=int)
+    np.add.at(confusion, (seen.labels, answers), 1)
+    return {
+        "slices": len(seen.labels),
+        "groups": len(set(seen.groups)),
+        "accuracy": round(float((answers == seen.labels).mean()), 4),
+        "recall": {
+            name: round(float((answers[seen.labels == index] == index).mean()), 4)
+            for index, name in enumerate(classes)
+        },
+        "confusion": confusion.tolist(),
+        "log_loss": round(log_loss(seen.logits, seen.labels, temperature), 4),
+        "log_loss_unscaled": round(log_loss(seen.logits, seen.labels, 1.0), 4),
+        "set_coverage": round(float(np.mean(covered)), 4),
+        "set_size": round(float(np.mean([len(chosen) for chosen in sets])), 3),
+        "turned_away": int(turned_away.sum()),
+    }
+
+
+def _write(folder: Path, description: Description, check: InputCheckModel) -> None:
+    """Both files at the end and each at once, so that a running service never reads a half."""
+    content = json.dumps(dataclasses.asdict(description), indent=2, ensure_ascii=False) + "\n"
+    for name, new in {
+        CHECK_FILE: save(check.tensors()),
+        DESCRIPTION_FILE: content.encode(),
+    }.items():
+        draft = folder / f".{name}.new"
+        draft.write_bytes(new)
+        draft.replace(folder / name)
+    log.info("wrote %s", folder / DESCRIPTION_FILE)

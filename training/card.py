@@ -1,0 +1,265 @@
+"""`python -m training card`: write a bundle's README and the `metrics` of its `bundle.json`.
+
+Every figure of the card comes from `evaluation.json` and `explanations.json`, which `evaluate` and
+`compare-explanations` wrote for these very weights, or from `bundle.json`.
+"""
+
+import argparse
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from neuroscan import NOTICE
+from neuroscan.network.bundle import DESCRIPTION_FILE, Bundle, Description, read_json
+from training.errors import DataError
+from training.evaluate import RESULT as EVALUATION
+from training.evaluation import Evaluation, read_found
+from training.evaluation_section import evaluation_section
+from training.explanation_figures import Comparison
+from training.explanation_section import explanation_section
+from training.explanations import RESULT as EXPLANATIONS
+from training.figures import readable
+from training.markdown import METHOD_NAMES, share, table
+from training.splits import SPLITS
+from training.subject import default_out
+
+CARD = "README.md"
+WEAK_RECALL = 0.9
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("--bundle", type=Path, required=True, help="folder of the bundle")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        help="folder with a folder of results a split (default: build/evaluation/BUNDLE)",
+    )
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Write README.md, figures/ and the metrics; raises `BundleError` and `DataError`."""
+    folder: Path = arguments.bundle
+    results: Path = arguments.results or default_out(folder, "patient").parent
+    bundle = Bundle.read(folder)
+    evaluations = {
+        split: read_found(results / split / EVALUATION, Evaluation)
+        for split in SPLITS
+        if (results / split / EVALUATION).is_file()
+    }
+    if not evaluations:
+        raise DataError(f"{results} has no {EVALUATION}; run `python -m training evaluate` first")
+    first = next(iter(evaluations))
+    explanations = results / first / EXPLANATIONS
+    comparison = read_found(explanations, Comparison) if explanations.is_file() else None
+    for measured in [one.measured for one in evaluations.values()]:
+        _same_weights(bundle, measured.sha256, measured.split)
+    if comparison:
+        _same_weights(bundle, comparison.sha256, EXPLANATIONS)
+    _copy_figures(results, tuple(evaluations), folder / "figures")
+    _write_metrics(folder, results, tuple(evaluations), first)
+    text = write_card(bundle.description, evaluations, comparison)
+    (folder / CARD).write_text(text, encoding="utf-8")
+    log.info("wrote %s", folder / CARD)
+
+
+def write_card(
+    description: Description,
+    evaluations: Mapping[str, Evaluation],
+    comparison: Comparison | None,
+) -> str:
+    """The card, in Markdown; the first evaluation is the one that its limits are drawn from."""
+    main_one = next(iter(evaluations.values()))
+    blocks = [
+        f"# {description.name} {description.version}",
+        f"**{NOTICE}**",
+        _written_by(description, main_one, comparison),
+        "## Intended use\n\n" + _INTENDED,
+        "## Data\n\n" + table(["set", "license", "used for"], _DATA_SETS),
+        _SPLIT + f"\n\nLicense: {description.license}.",
+        "## Training\n\n" + _training(description),
+        "## Measurements",
+        *(evaluation_section(one).rstrip() for one in evaluations.values()),
+        *([explanation_section(comparison).rstrip()] if comparison else []),
+        "## Limits\n\n" + _LIMITS,
+        "## Known failure cases\n\n" + known_failures(main_one, description),
+        NOTICE,
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def known_failures(found: Evaluation, description: Description) -> str:
+    """Where the measured figures are weak, as a list in Markdown."""
+    lines = [*_confusions(found), *_weak_parts(found)]
+    lines += [
+        f"Prediction sets cover {share(one.coverage)} of {readable(one.name)} slices, below the "
+        f"nominal {found.sets.nominal:.0%}: the guarantee is over all groups, not within a class."
+        for one in found.sets.classes
+        if one.coverage and one.coverage.value < found.sets.nominal
+    ]
+    if not found.scaled.inside:
+        lines.append(
+            f"The calibration error after scaling ({found.scaled.ece:.4f}) is above what a "
+            f"perfectly calibrated network would show (up to {found.scaled.perfect_high:.4f})."
+        )
+    lines += _weak_changes(found)
+    if check := found.input_check:
+        lines += [
+            f"Input check: {one.pictures - one.turned_away} of {one.pictures} “{one.kind}” "
+            "pictures are accepted."
+            for one in (*check.kinds, *check.given)
+            if one.turned_away < one.pictures
+        ]
+    if found.maps and found.maps.tumors and found.maps.tumors.pointing:
+        chosen = description.explanation
+        lines.append(
+            f"The peak of the default map ({METHOD_NAMES[chosen.method]} at `{chosen.layer}`) lies "
+            f"inside the annotated tumor in {share(found.maps.tumors.pointing)} of the slices. "
+            "Where it does not, the answer may still be right, but the map does not say why."
+        )
+    return "\n".join(f"- {line}" for line in lines) if lines else "None was found."
+
+
+def _confusions(found: Evaluation) -> list[str]:
+    """Each class's most frequent wrong answer, when its recall is weak."""
+    lines = []
+    for index, one in enumerate(found.classes):
+        row = found.confusion[index]
+        if one.sensitivity is None or one.sensitivity.value >= WEAK_RECALL:
+            continue
+        wrong = max((i for i in range(len(row)) if i != index), key=lambda i: row[i])
+        lines.append(
+            f"Recall of {readable(one.name)} is {share(one.sensitivity)}; {row[wrong]} of "
+            f"{one.slices} slices are called {readable(found.classes[wrong].name)}."
+        )
+    return lines
+
+
+def _weak_parts(found: Evaluation) -> list[str]:
+    return [
+        f"{readable(one.label)} on {one.name} slices: recall {share(one.recall)} "
+        f"({one.slices} slices, {one.groups} groups)."
+        for one in found.planes
+        if one.recall.value < WEAK_RECALL and one.name != "not known"
+    ]
+
+
+def _weak_changes(found: Evaluation) -> list[str]:
+    if not found.robustness:
+        return []
+    least = found.robustness.accuracy.low
+    return [
+        f"{change.kind}, {change.strength}: accuracy falls to {share(change.accuracy)}."
+        for change in found.robustness.changes
+        if change.accuracy.value < least
+    ]
+
+
+def _training(description: Description) -> str:
+    facts = [
+        [name.replace("_", " "), str(value)]
+        for name, value in description.training.items()
+        if isinstance(value, str | int | float)
+    ]
+    spec, sets = description.preprocessing, description.conformal
+    scaling, chosen = description.calibration, description.explanation
+    facts += [
+        ["architecture", description.architecture],
+        ["input", f"{spec.input_size} × {spec.input_size} px, {spec.resize}, gray"],
+        ["weights SHA-256", f"`{description.sha256}`"],
+        ["temperature", f"{scaling.temperature:.4f}, fitted on {scaling.split} (n {scaling.n})"],
+        ["prediction sets", f"{sets.threshold:.4f}, fitted on {sets.split} ({sets.groups})"],
+        ["input check", description.input_check.fitted_on],
+        ["map", f"{METHOD_NAMES[chosen.method]} at `{chosen.layer}`. {chosen.reason}"],
+    ]
+    return table(["", ""], facts)
+
+
+def _written_by(description: Description, found: Evaluation, comparison: Comparison | None) -> str:
+    text = (
+        f"A ResNet50 that sorts one brain-MRI slice into {len(description.classes)} classes: "
+        f"{', '.join(readable(name) for name in description.classes)}. This card is written by "
+        "`python -m training card` from what `python -m training evaluate`"
+    )
+    text += " and `python -m training compare-explanations`" if comparison else ""
+    return text + f" measured on these weights; seed {found.measured.seed}."
+
+
+def _same_weights(bundle: Bundle, sha256: str, what: str) -> None:
+    if sha256 != bundle.description.sha256:
+        raise DataError(f"the results of {what} are of other weights; measure this bundle first")
+
+
+def _copy_figures(results: Path, splits: tuple[str, ...], target: Path) -> None:
+    if target.is_dir():
+        shutil.rmtree(target)
+    for split in splits:
+        place = target if split == "patient" else target / split
+        place.mkdir(parents=True, exist_ok=True)
+        for figure in sorted((results / split / "figures").glob("*.png")):
+            shutil.copyfile(figure, place / figure.name)
+
+
+def _write_metrics(folder: Path, results: Path, splits: tuple[str, ...], first: str) -> None:
+    """The results as the bundle's `metrics`; what `calibrate` fitted on validation stays."""
+    content = read_json(folder / DESCRIPTION_FILE)
+    old = content.get("metrics")
+    kept = {key: old[key] for key in ("val", "maps") if key in old} if isinstance(old, dict) else {}
+    found = {
+        split: json.loads((results / split / EVALUATION).read_text("utf-8")) for split in splits
+    }
+    explanations = results / first / EXPLANATIONS
+    if explanations.is_file():
+        found["explanations"] = json.loads(explanations.read_text("utf-8"))
+    content["metrics"] = {**kept, **found}
+    draft = folder / f".{DESCRIPTION_FILE}.new"
+    draft.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.replace(folder / DESCRIPTION_FILE)
+
+
+_INTENDED = """\
+Research on classification and explanation of brain-MRI slices, teaching, and tests of software.
+One slice at a time, T1-weighted with contrast where there is a tumor, and only the tumor types of
+the training data. It is no medical device. It must not be used to diagnose, to rule out a tumor,
+to choose or withhold a treatment, or on any other organ or modality."""
+
+_DATA_SETS = (
+    (
+        "Cheng et al., figshare 1512427: T1 contrast-enhanced slices with outlined tumors",
+        "CC BY 4.0",
+        "tumors; where the maps look",
+    ),
+    (
+        "Brain Tumor MRI Dataset, Nickparvar, Kaggle, the version with 7,023 images",
+        "CC0",
+        "tumors without a patient id; slices without a tumor",
+    ),
+    (
+        "BRISC 2025: slices without a tumor that are not in the set above",
+        "CC BY 4.0",
+        "slices without a tumor in three planes",
+    ),
+)
+
+_SPLIT = """\
+The `patient` split puts no patient, no group of look-alikes and no picture on two sides, takes each
+picture once, and leaves out what looks like a head CT. Many slices of the Kaggle set are copies or
+mirror images of the figshare slices, on both sides of its own split."""
+
+_LIMITS = """\
+- Few patients: the intervals above resample groups and are wide where a class has few of them. A
+  class that is right in every group has an interval of no width, which claims too much.
+- “No tumor” has no patient ids: unseen there means no look-alike in training. These slices are of
+  other sequences, planes and sources than the tumors, so a network can tell them apart without
+  looking at a tumor. The tables by plane and by source show some of that, not all.
+- All tumor slices with a known patient come from one publication (two hospitals). Nothing is known
+  about other scanners, sequences, ages, or rarer tumors; every slice gets one of the four classes.
+- Slices were chosen by people for showing the tumor. How the network does on whole volumes, where
+  most slices of a patient show none, is not measured.
+- Labels are those of the publishers; a few files are labelled differently in two of the sets.
+- The made pictures that are no brain MRI are far from it; a head CT or another MRI sequence is
+  nearer, and may be accepted."""

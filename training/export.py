@@ -1,0 +1,158 @@
+"""`python -m training export`: the best weights of a run as the first half of a bundle.
+
+`python -m training calibrate` then fits the second half.
+"""
+
+import argparse
+import dataclasses
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+import neuroscan
+from neuroscan.network.bundle import (
+    DESCRIPTION_FILE,
+    SCHEMA_VERSION,
+    BundleError,
+    Network,
+    file_sha256,
+)
+from neuroscan.network.model import ARCHITECTURE, CLASSES, build_model
+from training.recipe import Recipe
+from training.refusal import write_training_manifest
+from training.run import RUN, RunFacts, read_run
+from training.trainer import BEST
+
+WEIGHTS_FILE = "weights.safetensors"
+LARGEST_BYTES = 50_000_000
+LICENSE = (
+    "Apache-2.0 (weights); data: Cheng et al., figshare 1512427 (CC BY 4.0), BRISC 2025 (CC BY "
+    "4.0), Kaggle Brain Tumor MRI Dataset, Nickparvar (CC0)"
+)
+_STATISTICS = ("running_mean", "running_var")
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("--run", dest="folder", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--name", required=True, help="the model's name")
+    parser.add_argument("--version", default="1.0.0", help="the model's version (default 1.0.0)")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Write weights, training manifest and `bundle.json`; raises `BundleError`."""
+    recipe, facts = read_run(arguments.folder / RUN)
+    best = arguments.folder / BEST
+    if not best.is_file():
+        raise BundleError(f"{best} is missing: the run has not ended an epoch yet")
+    saved = torch.load(best, map_location="cpu", weights_only=True)
+    network = write_network(
+        arguments.out,
+        saved["model"],
+        recipe,
+        name=arguments.name,
+        version=arguments.version,
+        training=_training(recipe, facts, saved["row"]),
+        unique_ids=facts.pictures,
+    )
+    log.info(
+        "wrote %s, %.1f MB, %s; now: python -m training calibrate --bundle %s --data DIR",
+        arguments.out / WEIGHTS_FILE,
+        (arguments.out / WEIGHTS_FILE).stat().st_size / 1e6,
+        network.sha256[:12],
+        arguments.out,
+    )
+
+
+def write_network(
+    folder: Path,
+    state: Mapping[str, Tensor],
+    recipe: Recipe,
+    *,
+    name: str,
+    version: str,
+    training: Mapping[str, object],
+    unique_ids: tuple[str, ...],
+) -> Network:
+    """Write the first half of a bundle into a folder that holds none; raises `BundleError`."""
+    if (folder / DESCRIPTION_FILE).exists():
+        raise BundleError(f"{folder} holds a bundle already")
+    build_model().load_state_dict(dict(state))
+    content = save(half_precision(state))
+    if len(content) > LARGEST_BYTES:
+        raise BundleError(f"the weights take {len(content)} bytes; {LARGEST_BYTES} are allowed")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / WEIGHTS_FILE).write_bytes(content)
+    network = Network(
+        schema_version=SCHEMA_VERSION,
+        name=name,
+        version=version,
+        notice=neuroscan.NOTICE,
+        license=LICENSE,
+        architecture=ARCHITECTURE,
+        classes=CLASSES,
+        preprocessing=recipe.preprocessing,
+        weights=WEIGHTS_FILE,
+        sha256=file_sha256(folder / WEIGHTS_FILE),
+        training={**training, **write_training_manifest(folder, unique_ids)},
+    )
+    text = json.dumps(dataclasses.asdict(network), indent=2, ensure_ascii=False) + "\n"
+    (folder / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
+    return network
+
+
+def half_precision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights as fp16, contiguous; normalization statistics stay fp32, counters as they are.
+
+    Raises `BundleError` for a weight that fp16 can't hold.
+    """
+    halved = {}
+    for name, tensor in state.items():
+        keep = name.endswith(_STATISTICS) or not tensor.is_floating_point()
+        halved[name] = (tensor if keep else tensor.half()).contiguous()
+        if not bool(torch.isfinite(halved[name]).all()):
+            raise BundleError(f"{name} holds a value that fp16 can't")
+    return halved
+
+
+def _training(
+    recipe: Recipe, facts: RunFacts, row: Mapping[str, float | int | str]
+) -> dict[str, object]:
+    guidance = recipe.guidance
+    taught = [
+        f"{kind} at {', '.join(getattr(guidance, f'{kind}_layers'))}"
+        for kind in ("segmentation", "evidence", "activation")
+        if getattr(guidance, kind) > 0
+    ]
+    return {
+        "split": f"{recipe.split}, train ({facts.slices:,} slices)",
+        "start": facts.start,
+        "recipe": recipe.name,
+        "schedule": _schedule(recipe, facts),
+        "masks": f"used: {'; '.join(taught)}" if taught else "not used",
+        "hardware": facts.hardware,
+        "minutes": facts.minutes,
+        "chosen": f"epoch {row['epoch']}, by {recipe.select} on the validation part",
+        "validation": {
+            name: round(float(value), 4) for name, value in row.items() if name.startswith("val_")
+        },
+    }
+
+
+def _schedule(recipe: Recipe, facts: RunFacts) -> str:
+    phases = "; ".join(
+        f"{phase.epochs} epochs of {', '.join(phase.trains)} at {phase.learning_rate:g}"
+        for phase in recipe.phases
+    )
+    drawn = f"; {recipe.epoch_pictures} slices an epoch" if recipe.epoch_pictures else ""
+    # A run on a clock anneals and ends with it, whatever epochs are left.
+    clock = f"; ended by the clock after {facts.minutes:g} minutes" if facts.minutes else ""
+    return phases + drawn + clock

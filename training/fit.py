@@ -1,0 +1,58 @@
+"""What is fitted to a trained network: temperature and conformal threshold. Pure functions."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+
+def fit_temperature(logits: Tensor, labels: NDArray[np.int64]) -> float:
+    """The temperature T that makes the log loss of softmax(logits / T) least, 0.05 to 20.
+
+    Source: Guo et al., "On calibration of modern neural networks", 2017. Golden-section search on
+    log T; the loss is convex in 1/T, so it has one minimum.
+    """
+    low, high = float(np.log(0.05)), float(np.log(20.0))
+    ratio = (5**0.5 - 1) / 2
+    for _ in range(60):
+        left, right = high - ratio * (high - low), low + ratio * (high - low)
+        if log_loss(logits, labels, float(np.exp(left))) < log_loss(
+            logits, labels, float(np.exp(right))
+        ):
+            high = right
+        else:
+            low = left
+    return float(np.exp((low + high) / 2))
+
+
+def log_loss(logits: Tensor, labels: NDArray[np.int64], temperature: float) -> float:
+    """Mean negative log-probability of the true class, in nats."""
+    return float(cross_entropy(logits.double() / temperature, torch.from_numpy(labels)))
+
+
+def probabilities(logits: Tensor, temperature: float) -> NDArray[np.float64]:
+    """softmax(logits / T), (N, classes)."""
+    return np.asarray(torch.softmax(logits.double() / temperature, dim=1).numpy())
+
+
+def lac_threshold(
+    true_probability: NDArray[np.float64], groups: Sequence[str], coverage: float
+) -> float:
+    """The probability that a class must reach to be in the prediction set.
+
+    `true_probability` (N) is what the network gave the true class. Every group has one vote, shared
+    by its slices, so that a patient with many slices does not outvote the rest. The threshold is
+    the largest at which the groups' votes for "covered" reach coverage times (groups + 1), the
+    finite-sample correction of split conformal prediction; 0 when there are too few groups.
+    """
+    sizes = Counter(groups)
+    votes = np.array([1 / sizes[group] for group in groups])
+    order = np.argsort(-true_probability)
+    reached = np.cumsum(votes[order])
+    needed = coverage * (len(sizes) + 1)
+    position = int(np.searchsorted(reached, needed - 1e-9))
+    return float(true_probability[order[position]]) if position < len(order) else 0.0

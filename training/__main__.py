@@ -5,7 +5,16 @@ import logging
 import sys
 
 from neuroscan.network.bundle import BundleError
-from training import calibrate, card, evaluate, explanations, export, inspect_data, train
+from training import (
+    calibrate,
+    card,
+    evaluate,
+    explanations,
+    export,
+    inspect_data,
+    segment,
+    train,
+)
 from training.errors import DataError
 from training.recipe import RecipeError
 
@@ -28,6 +37,9 @@ def main() -> int:
     command = commands.add_parser("export", help="write the best weights of a run as a bundle")
     export.add_arguments(command)
     command.set_defaults(run=export.main)
+    command = commands.add_parser("segment", help="train the segmentation decoder of a bundle")
+    segment.add_arguments(command)
+    command.set_defaults(run=segment.main)
     command = commands.add_parser("evaluate", help="measure a bundle on a split")
     evaluate.add_arguments(command)
     command.set_defaults(run=evaluate.main)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from neuroscan.contracts.base import Contract
-from neuroscan.contracts.enums import CamMethod, StageName, TumorClass
+from neuroscan.contracts.enums import CamMethod, RegionSource, StageName, TumorClass
 from neuroscan.contracts.geometry import Geometry
 from neuroscan.contracts.problems import Problem
 from neuroscan.contracts.results import ExplainResult
@@ -43,6 +43,8 @@ class MeasureTask(StageTask):
     stage: Literal[StageName.MEASURE] = StageName.MEASURE
     slice_key: str
     mask_key: str | None
+    region_source: RegionSource | None = None
+    segmentation_dice: float | None = Field(default=None, ge=0, le=1)
     geometry: Geometry
     label: TumorClass
     confidence: float = Field(ge=0, le=1)

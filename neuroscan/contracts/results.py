@@ -87,6 +87,10 @@ class ExplanationFacts(Contract):
     map inside that tenth. `pointing_accuracy` is the share of annotated validation slices on which
     the peak of this method's map at this layer lay inside the tumor (pointing game); null where it
     was not measured. `overlap` is the Dice coefficient of the two regions, where both exist.
+    `segmentation_dice` is the median Dice coefficient of the segmentation's region with the
+    annotated tumor on validation slices; null where no segmentation ran. `disagreement` says in a
+    sentence what does not fit together (map and segmentation, or either and the class); null where
+    nothing is known to.
     """
 
     id: str
@@ -101,11 +105,16 @@ class ExplanationFacts(Contract):
     region: Region | None
     regions: Regions
     overlap: Fraction | None
+    segmentation_dice: Fraction | None = None
+    disagreement: str | None = None
     elapsed_ms: float = Field(ge=0)
 
 
 class ExplanationObjects(Contract):
-    """Object-store keys of one explanation's artefacts; `mask` is the region as a 0/255 PNG."""
+    """Object-store keys of one explanation's artefacts.
+
+    `mask` is the region with its plausible range as a gray PNG (`neuroscan.imaging.region_mask`).
+    """
 
     heatmap: str
     overlay: str

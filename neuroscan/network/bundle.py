@@ -24,6 +24,7 @@ from neuroscan.network.input_check import InputCheckModel
 from neuroscan.network.layers import UnknownLayer, canonical
 from neuroscan.network.model import ARCHITECTURE, CLASSES, build_model
 from neuroscan.network.preprocess import Preprocessing
+from neuroscan.network.segmenter import Segmenter, SegmenterShape
 
 DESCRIPTION_FILE = "bundle.json"
 SCHEMA_VERSION = 1
@@ -97,6 +98,33 @@ class InputCheckSpec:
 
 
 @dataclass(frozen=True)
+class SegmentationSpec:
+    """The decoder's weights, what it is built from, and how its answer becomes a region.
+
+    A pixel whose probability reaches `threshold` is tumor; a slice in which none reaches
+    `least_peak` has no region. `loose` and `tight` are the lowest and the highest threshold that
+    are plausible too; ranges run between them. `fitted_on` says where all four were chosen,
+    `training` how the decoder was trained and on which slices.
+    """
+
+    file: str
+    sha256: str
+    shape: SegmenterShape
+    threshold: float
+    loose: float
+    tight: float
+    least_peak: float
+    fitted_on: str
+    training: Mapping[str, object]
+
+    def __post_init__(self) -> None:
+        if not 0 < self.loose <= self.threshold <= self.tight < 1:
+            raise ValueError("0 < loose <= threshold <= tight < 1")
+        if not self.threshold <= self.least_peak < 1:
+            raise ValueError("threshold <= least_peak < 1")
+
+
+@dataclass(frozen=True)
 class Network:
     """What is known of a network before anything is fitted to it: the first half of `bundle.json`.
 
@@ -142,6 +170,7 @@ class Description(Network):
     explanation: Explanation
     input_check: InputCheckSpec
     metrics: Mapping[str, object]
+    segmentation: SegmentationSpec | None = None
 
     def pointing_accuracy(self, method: str, layer: str) -> float | None:
         """How often this map's peak lay inside the tumor on annotated validation slices."""
@@ -163,7 +192,10 @@ class Bundle:
         """Read `folder/bundle.json`; raises `BundleError` that says which field is off."""
         path = folder / DESCRIPTION_FILE
         description = _read(path, Description, read_json(path))
-        if Path(description.input_check.file).name != description.input_check.file:
+        files = [description.input_check.file]
+        if description.segmentation is not None:
+            files.append(description.segmentation.file)
+        if any(Path(file).name != file for file in files):
             raise BundleError(f"{path} names a file outside its folder")
         return cls(folder=folder, description=description)
 
@@ -195,6 +227,22 @@ class Bundle:
             return InputCheckModel.from_tensors(tensors)
         except ValueError as error:
             raise BundleError(f"{spec.file}: {error}") from error
+
+    def load_segmenter(self, device: torch.device | str = "cpu") -> Segmenter | None:
+        """The segmentation decoder, fp32, in eval mode; None when the bundle has none.
+
+        Raises `BundleError`.
+        """
+        spec = self.description.segmentation
+        if spec is None:
+            return None
+        tensors = _tensors(self.folder / spec.file, spec.sha256)
+        segmenter = Segmenter(spec.shape)
+        try:
+            segmenter.load_state_dict({name: _full(value) for name, value in tensors.items()})
+        except RuntimeError as error:
+            raise BundleError(f"{spec.file} does not fit the decoder: {error}") from error
+        return segmenter.to(device).eval().requires_grad_(requires_grad=False)
 
 
 def read_network(folder: Path) -> Network:

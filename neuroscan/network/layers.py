@@ -50,6 +50,25 @@ def split_at(model: ResNet, layer: str) -> tuple[nn.Sequential, nn.Sequential]:
     return trunk, tail
 
 
+def outputs_of(model: ResNet, batch: Tensor, layers: tuple[str, ...]) -> tuple[Tensor, ...]:
+    """The named layers' outputs (N, C, h, w), in the order of `layers`; no later block runs.
+
+    Raises `UnknownLayer`.
+    """
+    wanted = [canonical(model, layer) for layer in layers]
+    found: dict[str, Tensor] = {}
+    hidden = batch
+    for module in _stem(model):
+        hidden = module(hidden)
+    for name, block in zip(layer_names(model), _blocks(model), strict=True):
+        if len(found) == len(set(wanted)):
+            break
+        hidden = block(hidden)
+        if name in wanted:
+            found[name] = hidden
+    return tuple(found[name] for name in wanted)
+
+
 def forward_with_features(
     model: ResNet, batch: Tensor, layers: tuple[str, ...]
 ) -> tuple[Tensor, Tensor]:

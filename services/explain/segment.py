@@ -1,0 +1,68 @@
+"""The tumor's region by the segmentation decoder.
+
+Apart from the contracts, so that training and measuring use the very same code without pydantic.
+"""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torchvision.models import ResNet
+
+from neuroscan.network.bundle import SegmentationSpec
+from neuroscan.network.layers import outputs_of
+from neuroscan.network.preprocess import Preprocessing, preprocess
+from neuroscan.network.segmenter import Segmenter
+from services.explain.evidence import Mask
+
+# A second component stays when it holds this share of the largest one's probability.
+_KEPT_SHARE = 0.3
+
+
+def tumor_probability(
+    model: ResNet, segmenter: Segmenter, pixels: NDArray[np.uint8], spec: Preprocessing
+) -> NDArray[np.float32]:
+    """Probability (S, S) that a pixel belongs to a tumor, of a slice `pixels` (H, W) uint8.
+
+    S is the decoder's input size; the slice is stretched to the square. The mean of the slice's and
+    its mirror image's answers, so that mirroring a slice mirrors its region. `spec` is the
+    backbone's preprocessing; both networks are in eval mode on the same device.
+    """
+    device = next(segmenter.parameters()).device
+    size = segmenter.shape.input_size
+    large = preprocess(pixels, dataclasses.replace(spec, input_size=size))[:, :1].to(device)
+    small = preprocess(pixels, spec).to(device)
+    with torch.inference_mode():
+        features = outputs_of(model, _and_mirrored(small), segmenter.shape.layers)
+        both = torch.sigmoid(segmenter(_and_mirrored(large), features))[:, 0]
+        mean = (both[0] + both[1].flip(-1)) / 2
+    return mean.float().cpu().numpy()
+
+
+def segmented_region(
+    probability: NDArray[np.float32], shape: tuple[int, int], spec: SegmentationSpec
+) -> Mask | None:
+    """The region (H, W) of `shape` in a probability map (S, S); None when the slice is silent.
+
+    Components that touch at a corner are one. The one that holds most probability stays, and
+    others that hold at least three tenths of that.
+    """
+    if float(probability.max()) < spec.least_peak:
+        return None
+    large = np.asarray(
+        cv2.resize(probability, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR), np.float32
+    )
+    above = large >= spec.threshold
+    count, labels = cv2.connectedComponents(above.astype(np.uint8), connectivity=8)
+    if count < 2:
+        return None
+    held = np.bincount(np.asarray(labels).ravel(), weights=large.ravel(), minlength=count)
+    held[0] = 0.0
+    result: Mask = np.isin(labels, np.flatnonzero(held >= _KEPT_SHARE * held.max())) & above
+    return result
+
+
+def _and_mirrored(batch: torch.Tensor) -> torch.Tensor:
+    return torch.cat([batch, batch.flip(-1)])

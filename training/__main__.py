@@ -11,6 +11,7 @@ from training import (
     evaluate,
     explanations,
     export,
+    fit_segmenter,
     inspect_data,
     segment,
     train,
@@ -40,6 +41,11 @@ def main() -> int:
     command = commands.add_parser("segment", help="train the segmentation decoder of a bundle")
     segment.add_arguments(command)
     command.set_defaults(run=segment.main)
+    command = commands.add_parser(
+        "fit-segmenter", help="fit a trained decoder's thresholds and put it into its bundle"
+    )
+    fit_segmenter.add_arguments(command)
+    command.set_defaults(run=fit_segmenter.main)
     command = commands.add_parser("evaluate", help="measure a bundle on a split")
     evaluate.add_arguments(command)
     command.set_defaults(run=evaluate.main)

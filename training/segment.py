@@ -44,6 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", type=Path, required=True, help="whose backbone it stands on")
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument(
+        "--start", type=Path, help="another run of the same shape whose decoder to start from"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out, if any")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--threads", type=int, default=2, help="torch's threads (default 2)")
@@ -78,7 +81,10 @@ def main(arguments: argparse.Namespace) -> None:
     trainer = SegmentTrainer(
         recipe, backbone, network.preprocessing, parts[0], parts[1], arguments.minutes
     )
+    if arguments.start is not None:
+        trainer.start_from(arguments.start)
     facts = {
+        "start": "another backbone's decoder" if arguments.start else "random weights",
         "recipe": asdict(recipe),
         "backbone": network.sha256,
         "slices": len(parts[0]),
@@ -228,6 +234,15 @@ class SegmentTrainer:
         self.averaged.load_state_dict(state["averaged"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.progress = Progress(**state["progress"])
+
+    def start_from(self, run: Path) -> None:
+        """Take the best weights of another run; raises `RecipeError` when they don't fit."""
+        try:
+            saved = torch.load(run / BEST, map_location=self.device, weights_only=True)
+            self.segmenter.load_state_dict(saved["segmenter"])
+        except (OSError, RuntimeError) as error:
+            raise RecipeError(f"{run / BEST} can't be started from: {error}") from error
+        self.averaged.load_state_dict(saved["segmenter"])
 
     def _share(self, within: float) -> float:
         by_epoch = (self.progress.epoch + within) / self.recipe.epochs

@@ -18,6 +18,7 @@ from neuroscan.contracts.results import (
     Regions,
 )
 from neuroscan.ids import new_id
+from neuroscan.imaging.region_mask import RegionMask
 from neuroscan.imaging.stored import read_slice_png
 from neuroscan.network.bundle import Bundle
 from neuroscan.network.device import choose_device
@@ -25,7 +26,7 @@ from neuroscan.network.layers import UnknownLayer
 from neuroscan.network.preprocess import preprocess
 from neuroscan.storage import Storage
 from services.explain.cam import Cam, explain
-from services.explain.overlay import heatmap, mask_picture, overlay, png
+from services.explain.overlay import heatmap, overlay, png
 from services.explain.region import FoundRegion, find_region
 from services.explain.sharpness import sharpness
 
@@ -60,7 +61,7 @@ class Explainer:
             "cam.npz": _npz(cam, task.label),
         }
         if found:
-            files["mask.png"] = png(mask_picture(found.mask))
+            files["mask.png"] = png(RegionMask.certain(found.mask).picture())
         for name, content in files.items():
             self._storage.put(f"{prefix}/{name}", content)
         elapsed_ms = (time.perf_counter() - began) * 1000

@@ -1,4 +1,4 @@
-"""The pictures of an explanation: heat map, overlay with its outline, mask.
+"""The pictures of an explanation: heat map, overlay with its outline.
 
 Colors are scaled to the map's own maximum, for the picture only: a weak map looks as hot as a
 strong one. The numbers stand in `cam.npz`.
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from neuroscan.contracts.results import Region
-from services.explain.evidence import Mask, upsample
+from services.explain.evidence import upsample
 
 Pixels = NDArray[np.uint8]
 
@@ -47,11 +47,6 @@ def overlay(pixels: Pixels, raw: NDArray[np.float32], region: Region | None) -> 
 def outline_thickness_px(longest_side_px: int) -> int:
     """A line that looks alike in a thumbnail and in a large slice."""
     return max(1, round(longest_side_px / 200))
-
-
-def mask_picture(mask: Mask) -> Pixels:
-    """The region as (H, W), 0 or 255."""
-    return mask.astype(np.uint8) * 255
 
 
 # Values in a picture, not pixels: 4 megapixels in color.

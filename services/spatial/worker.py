@@ -8,6 +8,7 @@ from collections.abc import Callable
 from neuroscan.contracts.messages import MeasureTask
 from neuroscan.contracts.problems import StageFailed
 from neuroscan.contracts.spatial import MeasureResult
+from neuroscan.imaging.region_mask import read_region_mask
 from neuroscan.imaging.stored import read_slice_png
 from neuroscan.settings import StoreSettings
 from neuroscan.storage import Storage
@@ -32,7 +33,7 @@ def load() -> Callable[[MeasureTask, str], MeasureResult]:
         pixels = read_slice_png(storage.get(task.slice_key))
         mask = None
         if task.mask_key is not None:
-            mask = read_slice_png(storage.get(task.mask_key)) > 127
+            mask = read_region_mask(read_slice_png(storage.get(task.mask_key))).chosen
         if mask is not None and mask.shape != pixels.shape:
             raise StageFailed("The region's mask and the slice differ in size.")
         return measure(

@@ -1,18 +1,25 @@
 """`python -m training card`: write a bundle's README and the `metrics` of its `bundle.json`.
 
-Every figure of the card comes from `evaluation.json` and `explanations.json`, which `evaluate` and
-`compare-explanations` wrote for these very weights, or from `bundle.json`.
+Every figure of the card comes from what `evaluate`, `compare-explanations`, `explain-quality` and
+`benchmarks.spatial` wrote for these very weights, or from `bundle.json`.
 """
 
 import argparse
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from neuroscan import NOTICE
-from neuroscan.network.bundle import DESCRIPTION_FILE, Bundle, Description, read_json
+from neuroscan.network.bundle import (
+    DESCRIPTION_FILE,
+    Bundle,
+    Description,
+    SegmentationSpec,
+    read_json,
+)
+from training.attached import Attached, read_attached
 from training.errors import DataError
 from training.evaluate import RESULT as EVALUATION
 from training.evaluation import Evaluation, read_found
@@ -60,9 +67,10 @@ def main(arguments: argparse.Namespace) -> None:
         _same_weights(bundle, measured.sha256, measured.split)
     if comparison:
         _same_weights(bundle, comparison.sha256, EXPLANATIONS)
+    attached = read_attached(results / first, bundle.description)
     _copy_figures(results, tuple(evaluations), folder / "figures")
     _write_metrics(folder, results, tuple(evaluations), first)
-    text = write_card(bundle.description, evaluations, comparison)
+    text = write_card(bundle.description, evaluations, comparison, attached)
     (folder / CARD).write_text(text, encoding="utf-8")
     log.info("wrote %s", folder / CARD)
 
@@ -71,6 +79,7 @@ def write_card(
     description: Description,
     evaluations: Mapping[str, Evaluation],
     comparison: Comparison | None,
+    attached: Sequence[Attached] = (),
 ) -> str:
     """The card, in Markdown; the first evaluation is the one that its limits are drawn from."""
     main_one = next(iter(evaluations.values()))
@@ -85,6 +94,7 @@ def write_card(
         "## Measurements",
         *(evaluation_section(one).rstrip() for one in evaluations.values()),
         *([explanation_section(comparison).rstrip()] if comparison else []),
+        *(one.text for one in attached),
         "## Limits\n\n" + _LIMITS,
         "## Known failure cases\n\n" + known_failures(main_one, description),
         NOTICE,
@@ -176,7 +186,25 @@ def _training(description: Description) -> str:
         ["input check", description.input_check.fitted_on],
         ["map", f"{METHOD_NAMES[chosen.method]} at `{chosen.layer}`. {chosen.reason}"],
     ]
+    if decoder := description.segmentation:
+        facts += [
+            ["segmentation", _decoder(decoder)],
+            ["segmentation SHA-256", f"`{decoder.sha256}`"],
+        ]
     return table(["", ""], facts)
+
+
+def _decoder(spec: SegmentationSpec) -> str:
+    """How the decoder was made, in a sentence or two."""
+    training, shape = spec.training, spec.shape
+    return (
+        f"decoder on the frozen network's {', '.join(f'`{name}`' for name in shape.layers)} with a "
+        f"stem of its own at {shape.input_size} px; trained on {training.get('split')} "
+        f"({training.get('slices')} slices, {training.get('masked')} with an outlined tumor), "
+        f"{training.get('chosen')}. A slice is silent below a largest probability of "
+        f"{spec.least_peak:g}; region at {spec.threshold:g}, range {spec.loose:.3g} to "
+        f"{spec.tight:.3g}; fitted on {spec.fitted_on}."
+    )
 
 
 def _written_by(description: Description, found: Evaluation, comparison: Comparison | None) -> str:
@@ -208,7 +236,8 @@ def _write_metrics(folder: Path, results: Path, splits: tuple[str, ...], first: 
     """The results as the bundle's `metrics`; what `calibrate` fitted on validation stays."""
     content = read_json(folder / DESCRIPTION_FILE)
     old = content.get("metrics")
-    kept = {key: old[key] for key in ("val", "maps") if key in old} if isinstance(old, dict) else {}
+    measured = old if isinstance(old, dict) else {}
+    kept = {key: measured[key] for key in ("val", "maps", "segmentation") if key in measured}
     found = {
         split: json.loads((results / split / EVALUATION).read_text("utf-8")) for split in splits
     }

@@ -15,6 +15,7 @@ import torch
 
 from neuroscan import NOTICE
 from neuroscan.network.bundle import Bundle
+from neuroscan.settings import SHIPPED_BUNDLE
 from training import card, evaluate, paper
 from training.data import DataPacks, picture_of
 from training.errors import DataError
@@ -27,7 +28,6 @@ from training.kept import Kept
 from training.parts import Case
 from training.subject import Subject
 
-SHIPPED = Path(__file__).parents[3] / "models" / "bootstrap"
 FOLDERS = ("glioma", "meningioma", "notumor", "pituitary")
 
 
@@ -74,7 +74,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def subject(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     torch.set_num_threads(1)
-    bundle = Bundle.read(SHIPPED)
+    bundle = Bundle.read(SHIPPED_BUNDLE)
     with DataPacks(data) as packs:
         cases = [Case(picture_of(row), "axial", row["source"], True) for row in packs.rows()]
         classes = bundle.description.classes
@@ -107,7 +107,7 @@ def comparison(subject: Subject) -> Comparison:
 def measured(tmp_path: Path, subject: Subject, found: Evaluation, comparison: Comparison) -> Path:
     """A folder with a bundle (`bundle`) and its results (`results/patient`)."""
     (tmp_path / "bundle").mkdir()
-    for path in SHIPPED.iterdir():
+    for path in SHIPPED_BUNDLE.iterdir():
         target = tmp_path / "bundle" / path.name
         if path.suffix == ".safetensors":
             target.symlink_to(path)
@@ -245,9 +245,37 @@ def test_another_figure_in_the_json_is_another_figure_in_the_card(measured: Path
 
 def test_results_of_other_weights_are_refused(measured: Path) -> None:
     path = measured / "results" / "patient" / "evaluation.json"
-    path.write_text(path.read_text().replace(Bundle.read(SHIPPED).description.sha256, "0" * 64))
+    path.write_text(
+        path.read_text().replace(Bundle.read(SHIPPED_BUNDLE).description.sha256, "0" * 64)
+    )
     with pytest.raises(DataError, match="of other weights"):
         run_card(measured)
     shutil.rmtree(measured / "results")
     with pytest.raises(DataError, match="run `python -m training evaluate` first"):
         run_card(measured)
+
+
+def test_a_section_of_another_command_stands_in_the_card(measured: Path) -> None:
+    attach(measured, Bundle.read(SHIPPED_BUNDLE).description.sha256)
+    text = run_card(measured)
+    assert "### Where the maps look" in text
+    assert text.index("### Where the maps look") < text.index("## Limits")
+
+
+def test_a_section_about_other_weights_is_refused(measured: Path) -> None:
+    attach(measured, "0" * 64)
+    with pytest.raises(DataError, match="of other weights"):
+        run_card(measured)
+
+
+def test_a_section_that_names_no_weights_is_refused(measured: Path) -> None:
+    attach(measured, None)
+    with pytest.raises(DataError, match="which weights"):
+        run_card(measured)
+
+
+def attach(measured: Path, sha256: str | None) -> None:
+    folder = measured / "results" / "patient"
+    figures = {"slices": 3} if sha256 is None else {"slices": 3, "sha256": sha256}
+    (folder / "explain-quality.json").write_text(json.dumps(figures))
+    (folder / "explain-quality.md").write_text("### Where the maps look\n\n3 slices.\n")

@@ -1,0 +1,49 @@
+"""The card's sections that other commands wrote: a JSON of figures and a Markdown text each.
+
+`explain-quality` and `benchmarks.spatial` write both beside the evaluation; the JSON names the
+weights that were measured, so that no section of another bundle reaches a card.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from neuroscan.network.bundle import Description
+from training.errors import DataError
+
+# In the order in which they stand in the card.
+NAMES = ("explain-quality", "spatial")
+
+
+@dataclass(frozen=True)
+class Attached:
+    """One section: its file's stem, its text in Markdown, and its figures as they stand in JSON."""
+
+    name: str
+    text: str
+    figures: dict[str, object]
+
+
+def read_attached(folder: Path, description: Description) -> list[Attached]:
+    """The sections that lie in `folder`; raises `DataError` for one of other weights."""
+    return [
+        _read(folder, name, description) for name in NAMES if (folder / f"{name}.json").is_file()
+    ]
+
+
+def _read(folder: Path, name: str, description: Description) -> Attached:
+    figures = json.loads((folder / f"{name}.json").read_text("utf-8"))
+    text = folder / f"{name}.md"
+    if not isinstance(figures, dict) or not text.is_file():
+        raise DataError(f"{folder}/{name}: the JSON and the Markdown belong together")
+    spec = description.segmentation
+    measured = {
+        "sha256": description.sha256,
+        "segmenter_sha256": spec.sha256 if spec is not None else None,
+    }
+    for key, expected in measured.items():
+        if key in figures and figures[key] != expected:
+            raise DataError(f"the results of {name} are of other weights; measure this bundle")
+    if "sha256" not in figures:
+        raise DataError(f"{folder}/{name}.json does not say which weights were measured")
+    return Attached(name, text.read_text("utf-8").strip(), figures)

@@ -29,7 +29,7 @@ from neuroscan.network.bundle import (
 from neuroscan.network.fields import FieldError, read_fields
 from neuroscan.network.segmenter import SegmenterShape
 from services.explain.evidence import Mask
-from services.explain.segment import segmented_region, tumor_probability
+from services.explain.segment import segmented_range, segmented_region, tumor_probability
 from training.data import DataPacks
 from training.export import half_precision
 from training.recipe import RecipeError
@@ -201,19 +201,10 @@ def _covered(drawn: Sequence[Seen], spec: SegmentationSpec) -> float:
     inside = []
     for one in drawn:
         assert one.truth is not None
-        region = segmented_region(one.probability, one.shape, spec)
-        if region is None:
-            continue
-        looser = _trial(spec, threshold=spec.loose, least_peak=spec.loose)
-        tighter = _trial(spec, threshold=spec.tight, least_peak=spec.tight)
-        areas = [
-            0 if found is None else int(found.sum())
-            for found in (
-                segmented_region(one.probability, one.shape, tighter),
-                segmented_region(one.probability, one.shape, looser),
-            )
-        ]
-        inside.append(areas[0] <= int(one.truth.sum()) <= areas[1])
+        region = segmented_range(one.probability, one.shape, spec)
+        if region is not None:
+            area = int(one.truth.sum())
+            inside.append(int(region.tight.sum()) <= area <= int(region.loose.sum()))
     return float(np.mean(inside)) if inside else 0.0
 
 

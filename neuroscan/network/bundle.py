@@ -179,6 +179,14 @@ class Description(Network):
         share = pointing.get(f"{method} {layer}") if isinstance(pointing, Mapping) else None
         return float(share) if isinstance(share, int | float) else None
 
+    @property
+    def segmentation_dice(self) -> float | None:
+        """The segmentation's median Dice coefficient on annotated validation slices."""
+        found = self.metrics.get("segmentation")
+        val = found.get("val") if isinstance(found, Mapping) else None
+        dice = val.get("median_dice") if isinstance(val, Mapping) else None
+        return float(dice) if isinstance(dice, int | float) else None
+
 
 @dataclass(frozen=True)
 class Bundle:

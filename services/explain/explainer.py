@@ -1,4 +1,4 @@
-"""One explanation from end to end: slice in, map, region, pictures and facts out."""
+"""One explanation from end to end: slice in, map, regions, pictures and facts out."""
 
 import io
 import time
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from neuroscan.contracts.enums import CamMethod, RegionSource, TumorClass
+from neuroscan.contracts.enums import CamMethod, TumorClass
 from neuroscan.contracts.messages import ExplainTask
 from neuroscan.contracts.problems import InvalidRequest
 from neuroscan.contracts.results import (
@@ -18,7 +19,6 @@ from neuroscan.contracts.results import (
     Regions,
 )
 from neuroscan.ids import new_id
-from neuroscan.imaging.region_mask import RegionMask
 from neuroscan.imaging.stored import read_slice_png
 from neuroscan.network.bundle import Bundle
 from neuroscan.network.device import choose_device
@@ -27,7 +27,8 @@ from neuroscan.network.preprocess import preprocess
 from neuroscan.storage import Storage
 from services.explain.cam import Cam, explain
 from services.explain.overlay import heatmap, overlay, png
-from services.explain.region import FoundRegion, find_region
+from services.explain.region import FoundRegion, FoundRegions, find_region, found_region
+from services.explain.segment import segmented_range, tumor_probability
 from services.explain.sharpness import sharpness
 
 
@@ -41,6 +42,7 @@ class Explainer:
         self._bundle = bundle.description
         self._device = choose_device(device)
         self._model = bundle.load_model(self._device)
+        self._segmenter = bundle.load_segmenter(self._device)
         self._storage = storage
 
     def __call__(self, task: ExplainTask, prefix: str) -> ExplainResult:
@@ -53,31 +55,27 @@ class Explainer:
         pixels = read_slice_png(self._storage.get(task.slice_key))
         shape = (pixels.shape[0], pixels.shape[1])
         cam = self._explain(task, preprocess(pixels, self._bundle.preprocessing))
-        found = find_region(cam.map, shape, self._bundle.explanation.region_threshold)
-        region = found.region if found else None
+        found = FoundRegions(
+            map=find_region(cam.map, shape, self._bundle.explanation.region_threshold),
+            segmentation=self._segment(pixels),
+        )
         files = {
             "heatmap.png": png(heatmap(cam.map, shape)),
-            "overlay.png": png(overlay(pixels, cam.map, region)),
+            "overlay.png": png(overlay(pixels, cam.map, _regions(found))),
             "cam.npz": _npz(cam, task.label),
         }
-        if found:
-            files["mask.png"] = png(RegionMask.certain(found.mask).picture())
+        if found.chosen:
+            files["mask.png"] = png(found.chosen.masks.picture())
         for name, content in files.items():
             self._storage.put(f"{prefix}/{name}", content)
         elapsed_ms = (time.perf_counter() - began) * 1000
         return ExplainResult(
-            explanation=_facts(
-                cam,
-                task.label,
-                found,
-                self._bundle.pointing_accuracy(cam.method, cam.layer),
-                elapsed_ms,
-            ),
+            explanation=self._facts(cam, task.label, found, elapsed_ms),
             objects=ExplanationObjects(
                 heatmap=f"{prefix}/heatmap.png",
                 overlay=f"{prefix}/overlay.png",
                 cam=f"{prefix}/cam.npz",
-                mask=f"{prefix}/mask.png" if found else None,
+                mask=f"{prefix}/mask.png" if found.chosen else None,
             ),
             model=ModelFacts(
                 name=self._bundle.name, version=self._bundle.version, sha256=self._bundle.sha256
@@ -97,29 +95,43 @@ class Explainer:
         except UnknownLayer as error:
             raise InvalidRequest(f"The network has no such layer: {error}.") from error
 
+    def _segment(self, pixels: NDArray[np.uint8]) -> FoundRegion | None:
+        spec = self._bundle.segmentation
+        if self._segmenter is None or spec is None:
+            return None
+        probability = tumor_probability(
+            self._model, self._segmenter, pixels, self._bundle.preprocessing
+        )
+        masks = segmented_range(probability, (pixels.shape[0], pixels.shape[1]), spec)
+        return found_region(masks) if masks else None
 
-def _facts(
-    cam: Cam,
-    label: TumorClass,
-    found: FoundRegion | None,
-    pointing_accuracy: float | None,
-    elapsed_ms: float,
-) -> ExplanationFacts:
-    region = found.region if found else None
-    return ExplanationFacts(
-        id=new_id(),
-        method=CamMethod(cam.method),
-        layer=cam.layer,
-        target_label=label,
-        class_score=cam.score,
-        positive_evidence=cam.positive_evidence,
-        sharpness=sharpness(cam.map),
-        pointing_accuracy=pointing_accuracy,
-        region_source=RegionSource.MAP if region else None,
-        region=region,
-        regions=Regions(map=region),
-        overlap=None,
-        elapsed_ms=elapsed_ms,
+    def _facts(
+        self, cam: Cam, label: TumorClass, found: FoundRegions, elapsed_ms: float
+    ) -> ExplanationFacts:
+        segmented = self._segmenter is not None
+        return ExplanationFacts(
+            id=new_id(),
+            method=CamMethod(cam.method),
+            layer=cam.layer,
+            target_label=label,
+            class_score=cam.score,
+            positive_evidence=cam.positive_evidence,
+            sharpness=sharpness(cam.map),
+            pointing_accuracy=self._bundle.pointing_accuracy(cam.method, cam.layer),
+            region_source=found.source,
+            region=found.chosen.region if found.chosen else None,
+            regions=_regions(found),
+            overlap=found.overlap,
+            segmentation_dice=self._bundle.segmentation_dice if segmented else None,
+            disagreement=found.disagreement(label, segmented=segmented),
+            elapsed_ms=elapsed_ms,
+        )
+
+
+def _regions(found: FoundRegions) -> Regions:
+    return Regions(
+        map=found.map.region if found.map else None,
+        segmentation=found.segmentation.region if found.segmentation else None,
     )
 
 

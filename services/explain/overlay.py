@@ -1,4 +1,4 @@
-"""The pictures of an explanation: heat map, overlay with its outline.
+"""The pictures of an explanation: heat map, overlay with the regions' outlines.
 
 Colors are scaled to the map's own maximum, for the picture only: a weak map looks as hot as a
 strong one. The numbers stand in `cam.npz`.
@@ -11,12 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from neuroscan.contracts.results import Region
+from neuroscan.contracts.results import Region, Regions
 from services.explain.evidence import upsample
 
 Pixels = NDArray[np.uint8]
 
-OUTLINE_RGB = (0xFF, 0xD4, 0x3B)
+# The map's region has a solid line and the segmentation's a dashed one, so that they are told apart
+# without color too; both with a dark edge, to be seen on hot colors and on bright tissue.
+MAP_RGB = (0xFF, 0xD4, 0x3B)
+SEGMENTATION_RGB = (0x2D, 0xD4, 0xBF)
+EDGE_RGB = (0x10, 0x10, 0x10)
+# Length of a dash and of the gap after it, in line widths.
+DASH, GAP = 5, 4
 # Evidence below this share of the maximum fades out, so that it hides no anatomy.
 OPAQUE_FROM = 0.25
 OVERLAY_STRENGTH = 0.6
@@ -31,17 +37,53 @@ def heatmap(raw: NDArray[np.float32], shape: tuple[int, int]) -> Pixels:
     return np.dstack([bgr[..., ::-1], alpha]).astype(np.uint8)
 
 
-def overlay(pixels: Pixels, raw: NDArray[np.float32], region: Region | None) -> Pixels:
-    """The slice (H, W) under its heat map with the region outlined in yellow, (H, W, 3) RGB."""
+def overlay(pixels: Pixels, raw: NDArray[np.float32], regions: Regions) -> Pixels:
+    """The slice (H, W) under its heat map with each region's outline, (H, W, 3) RGB."""
     heat = heatmap(raw, (pixels.shape[0], pixels.shape[1])).astype(np.float32)
     gray = np.repeat(pixels[..., None], 3, axis=2).astype(np.float32)
     weight = heat[..., 3:] / 255 * OVERLAY_STRENGTH
     blended = np.round(gray * (1 - weight) + heat[..., :3] * weight).astype(np.uint8)
-    if region is not None:
-        outlines = [np.array(outline, dtype=np.int32) for outline in region.contours]
-        thickness_px = outline_thickness_px(max(pixels.shape))
-        cv2.polylines(blended, outlines, isClosed=True, color=OUTLINE_RGB, thickness=thickness_px)
+    width = outline_thickness_px(max(pixels.shape))
+    if regions.map is not None:
+        _draw(blended, _outlines(regions.map), MAP_RGB, width, closed=True)
+    if regions.segmentation is not None:
+        dashes = [part for line in _outlines(regions.segmentation) for part in _dashed(line, width)]
+        _draw(blended, dashes, SEGMENTATION_RGB, width, closed=False)
     return blended
+
+
+def _outlines(region: Region) -> list[NDArray[np.int32]]:
+    return [np.array(outline, dtype=np.int32) for outline in region.contours]
+
+
+def _draw(
+    picture: Pixels,
+    lines: list[NDArray[np.int32]],
+    color: tuple[int, int, int],
+    width: int,
+    *,
+    closed: bool,
+) -> None:
+    for each, thickness in ((EDGE_RGB, width + 2), (color, width)):
+        cv2.polylines(picture, lines, isClosed=closed, color=each, thickness=thickness)
+
+
+def _dashed(outline: NDArray[np.int32], width: int) -> list[NDArray[np.int32]]:
+    """The dashes of a closed outline (n, 2), each (m, 2); one that is too short stays whole."""
+    closed = np.vstack([outline, outline[:1]]).astype(np.float64)
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(closed, axis=0).T))])
+    # A whole number of dashes, so that the last gap is like the others.
+    count = int(along[-1] // ((DASH + GAP) * width))
+    if count < 2:
+        return [closed.astype(np.int32)]
+    begins = np.arange(count) * along[-1] / count
+    length = along[-1] / count * DASH / (DASH + GAP)
+    dashes = []
+    for begin in begins:
+        places = np.linspace(begin, begin + length, max(2, round(length)))
+        points = [np.interp(places, along, closed[:, axis]) for axis in (0, 1)]
+        dashes.append(np.rint(np.stack(points, axis=1)).astype(np.int32))
+    return dashes
 
 
 def outline_thickness_px(longest_side_px: int) -> int:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torchvision.models import ResNet
 
+from neuroscan.imaging.region_mask import RegionMask
 from neuroscan.network.bundle import SegmentationSpec
 from neuroscan.network.layers import outputs_of
 from neuroscan.network.preprocess import Preprocessing, preprocess
@@ -51,9 +52,7 @@ def segmented_region(
     """
     if float(probability.max()) < spec.least_peak:
         return None
-    large = np.asarray(
-        cv2.resize(probability, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR), np.float32
-    )
+    large = _at_size(probability, shape)
     above = large >= spec.threshold
     count, labels = cv2.connectedComponents(above.astype(np.uint8), connectivity=8)
     if count < 2:
@@ -62,6 +61,28 @@ def segmented_region(
     held[0] = 0.0
     result: Mask = np.isin(labels, np.flatnonzero(held >= _KEPT_SHARE * held.max())) & above
     return result
+
+
+def segmented_range(
+    probability: NDArray[np.float32], shape: tuple[int, int], spec: SegmentationSpec
+) -> RegionMask | None:
+    """The region of `segmented_region` with what `spec.loose` and `spec.tight` make of it.
+
+    The loose region is all that hangs together with the chosen one; the tight one may be empty.
+    """
+    chosen = segmented_region(probability, shape, spec)
+    if chosen is None:
+        return None
+    large = _at_size(probability, shape)
+    above = large >= spec.loose
+    _, labels = cv2.connectedComponents(above.astype(np.uint8), connectivity=8)
+    loose: Mask = np.isin(labels, np.unique(np.asarray(labels)[chosen])) & above
+    return RegionMask(loose, chosen, (large >= spec.tight) & chosen)
+
+
+def _at_size(probability: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    resized = cv2.resize(probability, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(resized, np.float32)
 
 
 def _and_mirrored(batch: torch.Tensor) -> torch.Tensor:

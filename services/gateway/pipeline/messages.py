@@ -65,6 +65,8 @@ def _measure(scan: Scan, stage: Stage, stages: dict[StageName, Stage]) -> Measur
         prefix=attempt_prefix(scan.id, StageName.MEASURE, stage.attempt),
         slice_key=slice_key(scan.id),
         mask_key=explained.objects.mask,
+        region_source=explained.explanation.region_source,
+        segmentation_dice=explained.explanation.segmentation_dice,
         geometry=Geometry.model_validate(scan.geometry),
         label=found.classification.label,
         confidence=found.classification.confidence,

@@ -1,24 +1,32 @@
 """A task from the object store and back, and what the parent process may import."""
 
+import dataclasses
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from neuroscan.contracts.enums import CamMethod, RegionSource, TumorClass
 from neuroscan.contracts.messages import ExplainTask
 from neuroscan.contracts.problems import InvalidRequest, NotAnImage
-from neuroscan.network.bundle import Bundle
+from neuroscan.imaging.region_mask import read_region_mask
+from neuroscan.imaging.stored import read_slice_png
+from neuroscan.network.bundle import Bundle, file_sha256
 from neuroscan.network.preprocess import preprocess
+from neuroscan.network.segmenter import Segmenter, SegmenterShape
 from neuroscan.settings import REPOSITORY
 from neuroscan.settings import SHIPPED_BUNDLE as BUNDLE
 from neuroscan.storage import ObjectNotFound, Storage
 from services.explain.cam import explain
 from services.explain.explainer import Explainer
+from services.explain.region import NOTHING_SEGMENTED
 from services.explain.sharpness import sharpness
 from services.explain.worker import load
 from tests.pictures import head, png
@@ -64,12 +72,73 @@ def test_defaults_come_from_the_bundle_and_artefacts_open(
         with Image.open(io.BytesIO(storage.get(key))) as image:
             assert image.size == (160, 180)
     assert facts.positive_evidence
-    assert facts.region_source is RegionSource.MAP
     assert facts.region is not None
-    assert facts.region == facts.regions.map
+    assert facts.regions.map is not None
+    assert facts.region == (facts.regions.segmentation or facts.regions.map)
     assert result.objects.mask is not None
-    with Image.open(io.BytesIO(storage.get(result.objects.mask))) as image:
-        assert int((np.asarray(image) == 255).sum()) == facts.region.area_px
+    masks = read_region_mask(read_slice_png(storage.get(result.objects.mask)))
+    assert int(masks.chosen.sum()) == facts.region.area_px
+    assert masks.loose.sum() > masks.chosen.sum()
+
+
+def with_decoder(folder: Path, threshold: float | None) -> Path:
+    """The shipped bundle with an untrained decoder at a threshold, or with none."""
+    folder.mkdir()
+    for path in BUNDLE.iterdir():
+        if path.is_file() and path.name not in ("bundle.json", "segmenter.safetensors"):
+            (folder / path.name).symlink_to(path)
+    content = json.loads((BUNDLE / "bundle.json").read_text())
+    content["metrics"]["segmentation"] = {"val": {"median_dice": 0.81}}
+    content["segmentation"] = None
+    if threshold is not None:
+        shape = SegmenterShape(
+            input_size=64, widths=(4, 6, 8, 10, 12), layers=("layer3[-1]",), joins=(8,)
+        )
+        torch.manual_seed(1)
+        save_file(Segmenter(shape).state_dict(), folder / "segmenter.safetensors")
+        content["segmentation"] = {
+            "file": "segmenter.safetensors",
+            "sha256": file_sha256(folder / "segmenter.safetensors"),
+            "shape": dataclasses.asdict(shape),
+            "threshold": threshold,
+            "loose": threshold,
+            "tight": threshold,
+            "least_peak": threshold,
+            "fitted_on": "nothing",
+            "training": {},
+        }
+    (folder / "bundle.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("threshold", "source", "dice"),
+    [
+        (None, RegionSource.MAP, None),
+        (0.0001, RegionSource.SEGMENTATION, 0.81),
+        (0.9999, RegionSource.MAP, 0.81),
+    ],
+)
+def test_the_region_is_the_decoders_where_it_finds_one(
+    tmp_path: Path,
+    storage: Storage,
+    threshold: float | None,
+    source: RegionSource,
+    dice: float | None,
+) -> None:
+    explainer = Explainer(
+        bundle_folder=with_decoder(tmp_path / "bundle", threshold),
+        device="cpu",
+        threads=1,
+        storage=storage,
+    )
+    facts = explainer(task(), "scans/1/explain/1-decoder").explanation
+    assert facts.region_source is source
+    assert facts.segmentation_dice == dice
+    assert facts.region == getattr(facts.regions, source.value)
+    assert (facts.overlap is None) == (facts.regions.segmentation is None)
+    silent = threshold is not None and source is RegionSource.MAP
+    assert (facts.disagreement == NOTHING_SEGMENTED.format(label="glioma")) == silent
 
 
 @pytest.mark.parametrize("method", CamMethod)

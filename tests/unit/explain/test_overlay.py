@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from neuroscan.contracts.results import Regions
 from services.explain.overlay import (
-    OUTLINE_RGB,
+    MAP_RGB,
+    SEGMENTATION_RGB,
     heatmap,
     outline_thickness_px,
     overlay,
     png,
 )
-from services.explain.region import find_region
+from services.explain.region import find_region, region_of
 from tests.pictures import head
 
 
@@ -39,19 +41,54 @@ def test_without_evidence_the_heat_map_is_empty_and_the_overlay_is_the_slice() -
     nothing = np.full((8, 8), -1, dtype=np.float32)
     pixels = head(seed=2)[:180, :160]
     assert not heatmap(nothing, (180, 160))[..., 3].any()
-    assert np.array_equal(overlay(pixels, nothing, None), np.repeat(pixels[..., None], 3, axis=2))
+    assert np.array_equal(
+        overlay(pixels, nothing, Regions()), np.repeat(pixels[..., None], 3, axis=2)
+    )
 
 
 def test_the_overlay_outlines_the_region_in_yellow_and_leaves_the_rest() -> None:
     pixels = head(seed=2)[:180, :160]
     found = find_region(spot_map(), (180, 160), 0.5)
     assert found is not None
-    picture = overlay(pixels, spot_map(), found.region)
-    yellow = np.all(picture == OUTLINE_RGB, axis=2)
+    picture = overlay(pixels, spot_map(), Regions(map=found.region))
+    yellow = np.all(picture == MAP_RGB, axis=2)
     assert yellow.any()
     x, y = found.region.contour[0]
     assert yellow[y, x]
     assert np.array_equal(picture[150:, :40, 0], pixels[150:, :40])
+
+
+def test_the_segmentation_has_a_dashed_outline_in_another_color() -> None:
+    pixels = head(seed=2)[:180, :160]
+    mask = np.zeros((180, 160), np.bool_)
+    mask[40:140, 30:110] = True
+    region = region_of(mask)
+    picture = overlay(pixels, spot_map(), Regions(segmentation=region))
+    assert not np.all(picture == MAP_RGB, axis=2).any()
+    teal = np.all(picture == SEGMENTATION_RGB, axis=2)
+    edge = teal[40, 30:110]
+    changes = int(np.abs(np.diff(edge.astype(int))).sum())
+    # Five pixels on and four off along the 80 pixels of the upper edge.
+    assert 10 <= changes <= 24
+    assert 0.4 < edge.mean() < 0.8
+
+
+def test_both_outlines_stand_in_one_picture() -> None:
+    pixels = head(seed=2)[:180, :160]
+    found = find_region(spot_map(), (180, 160), 0.5)
+    assert found is not None
+    mask = np.zeros((180, 160), np.bool_)
+    mask[100:150, 30:80] = True
+    picture = overlay(pixels, spot_map(), Regions(map=found.region, segmentation=region_of(mask)))
+    for color in (MAP_RGB, SEGMENTATION_RGB):
+        assert np.all(picture == color, axis=2).any()
+
+
+def test_a_region_of_a_few_pixels_is_outlined_too() -> None:
+    mask = np.zeros((180, 160), np.bool_)
+    mask[50:52, 50:52] = True
+    picture = overlay(head(seed=2)[:180, :160], spot_map(), Regions(segmentation=region_of(mask)))
+    assert np.all(picture == SEGMENTATION_RGB, axis=2).any()
 
 
 def test_weak_and_strong_maps_look_alike() -> None:

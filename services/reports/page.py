@@ -8,7 +8,8 @@ from neuroscan.contracts.enums import Plane, SpacingSource, StageState, TumorCla
 from neuroscan.contracts.geometry import Geometry
 from neuroscan.contracts.report import ReportRequest
 from neuroscan.contracts.results import Classification
-from neuroscan.contracts.scan import ExplanationView, ScanView
+from neuroscan.contracts.scan import ScanView
+from services.reports.explanation import Outline, explanation_words, outlines, pointing_words
 from services.reports.parameters import ParameterTable, parameter_table
 from services.reports.pictures import Picture, Ruler, print_picture, ruler
 from services.reports.wording import (
@@ -22,7 +23,6 @@ from services.reports.wording import (
     STANDING_SHAPES,
     STANDING_WORDS,
     moment,
-    number,
     one_of,
     percent,
     sentence,
@@ -86,8 +86,9 @@ class Page:
     result: Result | None
     figures: list[Figure]
     ruler: Ruler
-    outlined: bool
+    outlines: list[Outline]
     explanation: str
+    disagreement: str | None
     table: ParameterTable | None
     legend: list[tuple[str, str, str]]
     notes: list[str]
@@ -114,8 +115,9 @@ def compose(request: ReportRequest) -> Page:
         result=None if scan.classification is None else _result(scan.classification),
         figures=_figures(request),
         ruler=ruler(scan.image.geometry, scan.image.width, scan.image.height),
-        outlined=explanation is not None and explanation.region is not None,
-        explanation=_explanation(explanation),
+        outlines=outlines(explanation),
+        explanation=explanation_words(explanation),
+        disagreement=explanation.disagreement if explanation else None,
         table=None if scan.spatial is None else parameter_table(scan.spatial),
         legend=[
             (STANDING_SHAPES[each], STANDING_WORDS[each], meaning)
@@ -236,44 +238,16 @@ def _figures(request: ReportRequest) -> list[Figure]:
     ]
 
 
-def _explanation(explanation: ExplanationView | None) -> str:
-    if explanation is None:
-        return "There is no explanation for this scan."
-    method = f"{METHOD_NAMES[explanation.method]} at {explanation.layer}"
-    target = CLASS_NAMES[explanation.target_label].lower()
-    if not explanation.positive_evidence:
-        return f"{method}: no positive evidence for {target}, so the map is empty."
-    parts = [f"{method} for {target}"]
-    if explanation.region is not None:
-        source = f" from the {explanation.region_source}" if explanation.region_source else ""
-        parts.append(f"outlined region{source}: {explanation.region.area_px} px")
-    if explanation.sharpness is not None:
-        parts.append(f"sharpness {number(explanation.sharpness, 2)}")
-    return "; ".join(parts) + "."
-
-
 def _limits(scan: ScanView) -> list[str]:
     lines = [
         "The heat map shows what the network used, not where a tumor ends.",
-        *_pointing(scan.explanation),
+        *pointing_words(scan.explanation),
         "Its brightness is scaled to this picture's own peak.",
         "One slice holds no volume; what would need more is named as estimate or surrogate.",
     ]
     if scan.image.geometry.plane is Plane.SAGITTAL:
         lines.append("A sagittal slice does not show the side of the patient.")
     return lines
-
-
-def _pointing(explanation: ExplanationView | None) -> list[str]:
-    """How far such a map can be trusted to lie on a tumor at all."""
-    if explanation is None or explanation.pointing_accuracy is None:
-        return []
-    share = percent(explanation.pointing_accuracy)
-    line = (
-        f"On annotated validation slices the peak of such a map lay inside the tumor in {share}: "
-        "all that is derived from the outlined region is as good as that."
-    )
-    return [line]
 
 
 def _model(scan: ScanView) -> str:

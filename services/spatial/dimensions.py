@@ -1,5 +1,6 @@
 """Longest chord, longest perpendicular chord, third axis, area and volume of a region."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi, sqrt
 
@@ -8,14 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroscan.contracts.enums import Plane, Standing, TumorClass
-from neuroscan.contracts.spatial import Interval
 from services.spatial.head import Mask, largest_component
-from services.spatial.scene import Scene
-from services.spatial.standing import (
-    REGION_IS_NOT_AN_OUTLINE,
-    DimensionsParameter,
-    NumberParameter,
-)
+from services.spatial.scene import Lesion, Scene
+from services.spatial.standing import DimensionsParameter, NumberParameter
 
 _GRID_PX = 320
 _PAD_PX = 4
@@ -24,28 +20,73 @@ _OUTLINE_POINTS = 240
 _CHORD_SAMPLES = 64
 _CHORDS_AT_ONCE = 256
 _NEARLY_LONGEST = 0.985
-_OUTLINE_ERROR = 0.1
 
 _CHORDS = "longest chord inside the region's outline, longest chord perpendicular to it"
 _VOLUME = (
-    "ellipsoid: volume = π/6·a·b·c with c = √(a·b); range for c from b to a, the outline off by a "
-    "tenth of its radius, and the spacing's error"
+    "ellipsoid: volume = π/6·a·b·c with c = √(a·b); range for c from b to a, the region's tightest "
+    "and loosest plausible outline, and the spacing's error"
 )
+
+_AREA = "Measured area on this slice: {:.0f} mm² ({:.0f} to {:.0f})."
+_CONTRAST = "RANO measures on T1-weighted slices after contrast; the picture may be another."
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Chords in mm, with how far an outline off by a tenth of its radius moves each of them."""
+    """Chords in mm and area in mm²."""
 
     longest_mm: float
     perpendicular_mm: float
     area_mm2: float
-    outline_error_mm: float
 
     @property
     def third_mm(self) -> float:
         """The axis that the slice doesn't show: the geometric mean of the other two."""
         return sqrt(self.longest_mm * self.perpendicular_mm)
+
+
+@dataclass(frozen=True)
+class Extent:
+    """The region's shape, and the shapes at the ends of its range, spacing error included."""
+
+    chosen: Shape
+    low: Shape
+    high: Shape
+
+
+_NOTHING = Shape(0.0, 0.0, 0.0)
+
+
+def extent_of(scene: Scene, lesion: Lesion) -> Extent | None:
+    """The shape with its range; None when the spacing is unknown.
+
+    Each end of a chord is known to half a pixel at best, whatever the range.
+    """
+    row_mm, column_mm = scene.scale.row_mm, scene.scale.column_mm
+    if row_mm is None or column_mm is None:
+        return None
+    masks, pixel_mm, error = lesion.masks, max(row_mm, column_mm), scene.scale.error
+    chosen = shape_of(masks.chosen, row_mm, column_mm)
+    tight = shape_of(masks.tight, row_mm, column_mm) if masks.tight.any() else _NOTHING
+    loose = shape_of(masks.loose, row_mm, column_mm)
+    return Extent(
+        chosen=chosen,
+        low=_reached(min, chosen, tight, -pixel_mm, 1 - error),
+        high=_reached(max, chosen, loose, pixel_mm, 1 + error),
+    )
+
+
+def _reached(
+    pick: Callable[[float, float], float], chosen: Shape, other: Shape, by_mm: float, scale: float
+) -> Shape:
+    """The further of two shapes, its chords longer by `by_mm`, everything scaled."""
+    # A rim of half a pixel, with the circumference of an ellipse of these axes, roughly.
+    rim_mm2 = pi / 4 * (chosen.longest_mm + chosen.perpendicular_mm) * by_mm
+    return Shape(
+        max(0.0, pick(chosen.longest_mm, other.longest_mm) + by_mm) * scale,
+        max(0.0, pick(chosen.perpendicular_mm, other.perpendicular_mm) + by_mm) * scale,
+        max(0.0, pick(chosen.area_mm2, other.area_mm2) + rim_mm2) * scale**2,
+    )
 
 
 def shape_of(mask: Mask, row_mm: float, column_mm: float) -> Shape:
@@ -62,9 +103,7 @@ def shape_of(mask: Mask, row_mm: float, column_mm: float) -> Shape:
     longest_mm = longest_px * grid_mm
     perpendicular_mm = min(longest_mm, _longest_run(turned) * turned_mm)
     area_mm2 = float(mask.sum()) * row_mm * column_mm
-    radius = sqrt(float(largest.sum()) * row_mm * column_mm / pi)
-    outline = max(_OUTLINE_ERROR * radius, 0.5 * max(row_mm, column_mm))
-    return Shape(longest_mm, perpendicular_mm, area_mm2, 2 * outline)
+    return Shape(longest_mm, perpendicular_mm, area_mm2)
 
 
 def longest_chord(mask: Mask) -> tuple[float, float]:
@@ -113,24 +152,27 @@ def _longest_inside(
     return int(first[chosen]), int(second[chosen])
 
 
-def dimensions(scene: Scene, shape: Shape | None, label: TumorClass) -> DimensionsParameter:
+def dimensions(
+    scene: Scene, lesion: Lesion, extent: Extent | None, label: TumorClass
+) -> DimensionsParameter:
     """`[a, b, c]` in mm: longest, longest perpendicular to it, √(a·b)."""
     method = _CHORDS + "; third axis √(a·b)"
     if label is TumorClass.GLIOMA and scene.plane is Plane.AXIAL:
         method = "RANO-style: " + method
-    if shape is None:
+    if extent is None:
         return DimensionsParameter(
             status=Standing.NOT_ASSESSABLE, method=method, reason=scene.scale.reason
         )
-    a, b, c = shape.longest_mm, shape.perpendicular_mm, shape.third_mm
-    error, outline = scene.scale.error, shape.outline_error_mm
-    low_b, high_b = _interval(b, outline, error)
-    low_a, high_a = _interval(a, outline, error)
-    assumptions = [REGION_IS_NOT_AN_OUTLINE, *scene.scale.assumptions]
-    if scene.plane is not Plane.AXIAL or label is not TumorClass.GLIOMA:
+    chosen, low, high = extent.chosen, extent.low, extent.high
+    low_a, high_a = low.longest_mm, high.longest_mm
+    low_b, high_b = low.perpendicular_mm, high.perpendicular_mm
+    assumptions = [lesion.about, *scene.scale.assumptions]
+    if label is TumorClass.GLIOMA and scene.plane is Plane.AXIAL:
+        assumptions.append(_CONTRAST)
+    else:
         assumptions.append("The longest extent is that of this slice, not of the tumor.")
     return DimensionsParameter(
-        value=(a, b, c),
+        value=(chosen.longest_mm, chosen.perpendicular_mm, chosen.third_mm),
         unit="mm",
         status=Standing.ESTIMATED,
         method=method,
@@ -140,33 +182,30 @@ def dimensions(scene: Scene, shape: Shape | None, label: TumorClass) -> Dimensio
     )
 
 
-def volume(scene: Scene, shape: Shape | None) -> NumberParameter:
+def volume(scene: Scene, lesion: Lesion, extent: Extent | None) -> NumberParameter:
     """Volume in cm³ of an ellipsoid with the two chords and a third axis between them."""
-    if shape is None:
+    if extent is None:
         return NumberParameter(
             status=Standing.NOT_ASSESSABLE, method=_VOLUME, reason=scene.scale.reason
         )
-    a, b, c = shape.longest_mm, shape.perpendicular_mm, shape.third_mm
+    chosen, low, high = extent.chosen, extent.low, extent.high
     factor = pi / 6 / 1000
-    low_b, high_b = _interval(b, shape.outline_error_mm, scene.scale.error)
-    low_a, high_a = _interval(a, shape.outline_error_mm, scene.scale.error)
     return NumberParameter(
-        value=factor * a * b * c,
+        value=factor * chosen.longest_mm * chosen.perpendicular_mm * chosen.third_mm,
         unit="cm³",
         status=Standing.ESTIMATED,
         method=_VOLUME,
         assumptions=[
             "One slice shows two axes of the tumor; the third is assumed.",
-            f"Measured area on this slice: {shape.area_mm2:.0f} mm².",
-            REGION_IS_NOT_AN_OUTLINE,
+            _AREA.format(*(shape.area_mm2 for shape in (chosen, low, high))),
+            lesion.about,
             *scene.scale.assumptions,
         ],
-        range=(factor * low_a * low_b * low_b, factor * high_a * high_b * high_a),
+        range=(
+            factor * low.longest_mm * low.perpendicular_mm**2,
+            factor * high.longest_mm**2 * high.perpendicular_mm,
+        ),
     )
-
-
-def _interval(value: float, outline: float, error: float) -> Interval:
-    return max(0.0, value - outline) * (1 - error), (value + outline) * (1 + error)
 
 
 def _inside(mask: Mask, begin: NDArray[np.int32], end: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -13,7 +13,6 @@ from neuroscan.contracts.enums import (
 )
 from neuroscan.contracts.spatial import HemisphereParameter
 from services.spatial.scene import Lesion, Scene
-from services.spatial.standing import REGION_IS_NOT_AN_OUTLINE
 
 LATERALIZED_FROM_MM = 10.0
 # Where the spacing is unknown, 10 mm are taken from a head 150 mm broad.
@@ -71,10 +70,10 @@ def patient_side(scene: Scene, side: Side) -> Laterality | None:
     return side.image if right is PatientAxis.RIGHT else _OTHER[side.image]
 
 
-def hemisphere(scene: Scene, side: Side) -> HemisphereParameter:
+def hemisphere(scene: Scene, lesion: Lesion, side: Side) -> HemisphereParameter:
     """The patient's side as `estimated`; without it the reason, and the picture's side alone."""
     found = patient_side(scene, side)
-    assumptions = [REGION_IS_NOT_AN_OUTLINE]
+    assumptions = [lesion.about]
     if scene.geometry.orientation.source is OrientationSource.DECLARED:
         assumptions.append("Left and right are as the request's display convention states.")
     if scene.work_mm is None:

@@ -2,11 +2,14 @@
 
 import time
 
+import numpy as np
+
 from neuroscan.contracts.enums import Standing, TumorClass
 from neuroscan.contracts.geometry import Geometry
 from neuroscan.contracts.spatial import HemisphereParameter, MeasureResult, SpatialParameters
+from neuroscan.imaging.region_mask import RegionMask
 from services.spatial.certainty import confidence_parameter
-from services.spatial.dimensions import dimensions, shape_of, volume
+from services.spatial.dimensions import dimensions, extent_of, volume
 from services.spatial.head import Gray, Mask
 from services.spatial.hemisphere import hemisphere, image_side, patient_side
 from services.spatial.midline import midline_shift
@@ -14,6 +17,7 @@ from services.spatial.region_of_brain import anatomical_region
 from services.spatial.relation import spatial_relation
 from services.spatial.scene import Lesion, Scene, survey
 from services.spatial.standing import (
+    DRAWN,
     NO_REGION,
     NO_TUMOR,
     NOT_A_BRAIN,
@@ -29,18 +33,21 @@ from services.spatial.texture import texture
 
 def measure(
     pixels: Gray,
-    mask: Mask | None,
+    region: RegionMask | Mask | None,
     geometry: Geometry,
     *,
     label: TumorClass,
     confidence: float,
     calibrated: bool,
     input_accepted: bool,
+    about: str = DRAWN,
 ) -> MeasureResult:
-    """Derive the ten parameters of a slice `pixels` (H, W) uint8 from its region `mask`.
+    """Derive the ten parameters of a slice `pixels` (H, W) uint8 from its region.
 
-    `mask` is bool (H, W), or None when the explanation found no positive evidence. What can't be
-    said is `not_assessable` with its reason. Raises `ValueError` when shapes or types don't fit.
+    `region` has masks (H, W) bool with their plausible range; a single mask is taken as certain;
+    None when there is none. `about` says in a sentence what it rests on (`about_region`). What
+    can't be said is `not_assessable` with its reason. Raises `ValueError` when shapes or types
+    don't fit.
     """
     began = time.perf_counter()
     certainty = confidence_parameter(
@@ -50,8 +57,10 @@ def measure(
         completed = geometry
         spatial = _without_lesion(NOT_A_BRAIN, _no_number(NOT_A_BRAIN), certainty)
     else:
-        shown = None if label is TumorClass.NO_TUMOR else mask
-        scene = survey(pixels, shown, geometry)
+        if isinstance(region, np.ndarray):
+            region = RegionMask.certain(region)
+        shown = None if label is TumorClass.NO_TUMOR else region
+        scene = survey(pixels, shown, geometry, about=about)
         completed = scene.geometry
         shift = midline_shift(scene)
         if scene.lesion is None:
@@ -71,15 +80,13 @@ def _with_lesion(
     certainty: NumberParameter,
 ) -> SpatialParameters:
     side = image_side(scene, lesion)
-    row_mm, column_mm = scene.scale.row_mm, scene.scale.column_mm
-    known = row_mm is not None and column_mm is not None
-    shape = shape_of(lesion.mask, row_mm or 1.0, column_mm or 1.0) if known else None
+    extent = extent_of(scene, lesion)
     return SpatialParameters(
         anatomical_region=anatomical_region(scene, lesion, label, patient_side(scene, side)),
-        hemisphere=hemisphere(scene, side),
+        hemisphere=hemisphere(scene, lesion, side),
         spatial_relation=spatial_relation(scene, lesion, label),
-        tumor_volume=volume(scene, shape),
-        maximum_dimensions=dimensions(scene, shape, label),
+        tumor_volume=volume(scene, lesion, extent),
+        maximum_dimensions=dimensions(scene, lesion, extent, label),
         texture=texture(scene, lesion),
         midline_shift=shift,
         edema_volume=edema(scene, lesion),

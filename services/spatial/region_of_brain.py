@@ -10,7 +10,6 @@ from services.spatial.scene import Anatomy, Lesion, Scene
 from services.spatial.standing import (
     NO_HEAD,
     NO_PLANE,
-    REGION_IS_NOT_AN_OUTLINE,
     RegionParameter,
 )
 from services.spatial.symmetry import Midline
@@ -55,7 +54,7 @@ def anatomical_region(
         method=_METHOD,
         assumptions=[
             "Probabilities are beliefs, not frequencies; the slice's level is not known exactly.",
-            REGION_IS_NOT_AN_OUTLINE,
+            lesion.about,
         ],
     )
 

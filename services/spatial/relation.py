@@ -13,7 +13,6 @@ from services.spatial.scene import Anatomy, Lesion, Scene
 from services.spatial.standing import (
     NO_HEAD,
     NO_PLANE,
-    REGION_IS_NOT_AN_OUTLINE,
     RelationParameter,
 )
 
@@ -81,7 +80,7 @@ def spatial_relation(scene: Scene, lesion: Lesion, label: TumorClass) -> Relatio
     assumptions = [
         f"Extra-axial with a belief of {extra:.2f}, most of which comes from the class.",
         "The brain's edge is an estimate from head outline and skull.",
-        REGION_IS_NOT_AN_OUTLINE,
+        lesion.about,
         *scene.scale.assumptions,
     ]
     if scene.plane is Plane.SAGITTAL:

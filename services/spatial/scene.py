@@ -10,10 +10,12 @@ import numpy as np
 
 from neuroscan.contracts.enums import PatientAxis, Plane
 from neuroscan.contracts.geometry import Geometry, Orientation
+from neuroscan.imaging.region_mask import RegionMask
 from services.spatial.brain import HeadSize, brain_mask, cranium_mask, head_size
 from services.spatial.head import Gray, Mask, Raster, head_mask, mask_on_raster, working_raster
 from services.spatial.plane import PlaneFinding, find_plane
 from services.spatial.spacing import Scale, completed_geometry, scale_of, trusted_plane
+from services.spatial.standing import DRAWN
 from services.spatial.symmetry import Midline, find_midline
 
 _UPSIDE_DOWN = {
@@ -33,12 +35,19 @@ MIDLINE_TRUSTED_FROM = 0.2
 class Lesion:
     """The region, on the slice's grid (H, W) and on the working raster (h, w).
 
+    `masks` holds it with its plausible range, `about` says in a sentence what it rests on.
     `center` is its centroid in working pixels (x, y), to a fraction of a pixel.
     """
 
-    mask: Mask
+    masks: RegionMask
     on_raster: Mask
     center: tuple[float, float]
+    about: str
+
+    @property
+    def mask(self) -> Mask:
+        """The region itself (H, W)."""
+        return self.masks.chosen
 
 
 @dataclass(frozen=True)
@@ -94,13 +103,19 @@ class Scene:
         return "The head is not symmetric enough in this slice to place the midline."
 
 
-def survey(pixels: Gray, mask: Mask | None, geometry: Geometry) -> Scene:
+def survey(
+    pixels: Gray,
+    region: RegionMask | None,
+    geometry: Geometry,
+    *,
+    about: str = DRAWN,
+) -> Scene:
     """Find head, plane, spacing, midline and brain of a slice (H, W) uint8.
 
-    `mask` (H, W) bool is the region; None or empty when there is none. Raises `ValueError` when
-    shapes or types don't fit.
+    `region` has masks (H, W) bool; None or empty when there is none. `about` says what it rests on.
+    Raises `ValueError` when shapes or types don't fit.
     """
-    _check(pixels, mask)
+    _check(pixels, region)
     ratio = geometry.row_mm / geometry.column_mm if geometry.row_mm and geometry.column_mm else 1.0
     orientation = geometry.orientation
     flipped = geometry.plane is not None and (
@@ -108,7 +123,7 @@ def survey(pixels: Gray, mask: Mask | None, geometry: Geometry) -> Scene:
     )
     if flipped:
         pixels = np.ascontiguousarray(pixels[::-1])
-        mask = None if mask is None else np.ascontiguousarray(mask[::-1])
+        region = None if region is None else _upside_down(region)
     raster = working_raster(pixels, ratio)
     head = head_mask(raster.pixels)
     found = None if head is None else find_plane(raster.pixels, head)
@@ -128,15 +143,22 @@ def survey(pixels: Gray, mask: Mask | None, geometry: Geometry) -> Scene:
         plane=plane,
         scale=scale,
         anatomy=anatomy,
-        lesion=None if mask is None or not mask.any() else _lesion(mask, raster),
+        lesion=None if region is None else _lesion(region, raster, about),
     )
 
 
-def _check(pixels: Gray, mask: Mask | None) -> None:
+def _upside_down(region: RegionMask) -> RegionMask:
+    return RegionMask(
+        *(np.ascontiguousarray(part[::-1]) for part in (region.loose, region.chosen, region.tight))
+    )
+
+
+def _check(pixels: Gray, region: RegionMask | None) -> None:
     if pixels.ndim != 2 or pixels.dtype != np.uint8 or min(pixels.shape) < 1:
         raise ValueError(f"pixels must be uint8 (H, W), not {pixels.dtype} {pixels.shape}")
-    if mask is not None and (mask.shape != pixels.shape or mask.dtype != np.bool_):
-        raise ValueError(f"mask must be bool {pixels.shape}, not {mask.dtype} {mask.shape}")
+    for mask in () if region is None else (region.loose, region.chosen, region.tight):
+        if mask.shape != pixels.shape or mask.dtype != np.bool_:
+            raise ValueError(f"mask must be bool {pixels.shape}, not {mask.dtype} {mask.shape}")
 
 
 def _anatomy(
@@ -166,10 +188,12 @@ def _facing(found: PlaneFinding, orientation: Orientation) -> bool:
     return found.faces_left >= 0.5
 
 
-def _lesion(mask: Mask, raster: Raster) -> Lesion:
-    rows, columns = np.nonzero(mask)
+def _lesion(region: RegionMask, raster: Raster, about: str) -> Lesion | None:
+    if not region.chosen.any():
+        return None
+    rows, columns = np.nonzero(region.chosen)
     center = (
         (float(columns.mean()) + 0.5) * raster.scale_x - 0.5,
         (float(rows.mean()) + 0.5) * raster.scale_y - 0.5,
     )
-    return Lesion(mask, mask_on_raster(mask, raster), center)
+    return Lesion(region, mask_on_raster(region.chosen, raster), center, about)

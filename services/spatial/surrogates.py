@@ -8,9 +8,9 @@ import numpy as np
 
 from neuroscan.contracts.enums import Standing
 from neuroscan.contracts.spatial import Surrogate
-from services.spatial.head import Mask
+from services.spatial.head import Mask, mask_on_raster
 from services.spatial.scene import Anatomy, Lesion, Scene
-from services.spatial.standing import REGION_IS_NOT_AN_OUTLINE, NumberParameter
+from services.spatial.standing import NumberParameter
 from services.spatial.symmetry import Midline
 
 RING_MM = 20.0
@@ -38,21 +38,26 @@ def edema(scene: Scene, lesion: Lesion) -> NumberParameter:
         return _not_assessable(_EDEMA_METHOD, scene.no_midline_reason)
     if pixel_mm is None:
         return _not_assessable(_EDEMA_METHOD, scene.scale.reason)
-    ring = edema_ring(scene, anatomy, lesion.on_raster, line, RING_MM / pixel_mm)
+    areas = [
+        float(edema_ring(scene, anatomy, mask, line, RING_MM / pixel_mm).sum()) * pixel_mm**2
+        for mask in _plausible(scene, lesion)
+    ]
+    error = scene.scale.error
     return NumberParameter(
         status=Standing.SURROGATE,
         surrogate=Surrogate(
             quantity="area of the dark ring around the lesion",
-            value=float(ring.sum()) * pixel_mm**2,
+            value=areas[0],
             unit="mm²",
         ),
         method=_EDEMA_METHOD,
         assumptions=[
             _NOT_EDEMA,
             "The slice is T1-weighted.",
-            REGION_IS_NOT_AN_OUTLINE,
+            lesion.about,
             *scene.scale.assumptions,
         ],
+        range=(min(areas) * (1 - error) ** 2, max(areas) * (1 + error) ** 2),
     )
 
 
@@ -61,16 +66,15 @@ def blood_volume(scene: Scene, lesion: Lesion) -> NumberParameter:
     line, anatomy = scene.midline, scene.anatomy
     if line is None or anatomy is None:
         return _not_assessable(_BLOOD_METHOD, scene.no_midline_reason)
-    mirrored = _mirrored(lesion.on_raster, line)
-    here = lesion.on_raster & ~mirrored
-    there = mirrored & ~lesion.on_raster & anatomy.brain
-    if min(here.sum(), there.sum()) < max(_FEWEST_PX, 0.3 * lesion.on_raster.sum()):
+    ratio, *others = (
+        mirror_ratio(scene, anatomy, mask, line) for mask in _plausible(scene, lesion)
+    )
+    if ratio is None:
         return _not_assessable(
             _BLOOD_METHOD,
             "The region lies across the midline or at the brain's edge: it has no mirrored place.",
         )
-    pixels = scene.raster.pixels
-    ratio = float(np.median(pixels[here])) / max(1.0, float(np.median(pixels[there])))
+    ratios = [ratio, *(other for other in others if other is not None)]
     category = "Similar to the mirrored place"
     if ratio >= _BRIGHTER_FROM:
         category = "Brighter than the mirrored place"
@@ -84,9 +88,34 @@ def blood_volume(scene: Scene, lesion: Lesion) -> NumberParameter:
         assumptions=[
             _NOT_BLOOD,
             "Intensities are as shown; the picture's window may have changed their ratio.",
-            REGION_IS_NOT_AN_OUTLINE,
+            lesion.about,
         ],
+        range=(min(ratios), max(ratios)),
     )
+
+
+def mirror_ratio(scene: Scene, anatomy: Anatomy, region: Mask, line: Midline) -> float | None:
+    """Median intensity in the region (h, w) over that of its mirrored place in the brain.
+
+    None where too little of either is left beside the midline and inside the brain.
+    """
+    mirrored = _mirrored(region, line)
+    here = region & ~mirrored
+    there = mirrored & ~region & anatomy.brain
+    if min(here.sum(), there.sum()) < max(_FEWEST_PX, 0.3 * region.sum()):
+        return None
+    pixels = scene.raster.pixels
+    return float(np.median(pixels[here])) / max(1.0, float(np.median(pixels[there])))
+
+
+def _plausible(scene: Scene, lesion: Lesion) -> list[Mask]:
+    """The region on the working raster, then its tightest and loosest plausible ones."""
+    others = [
+        mask_on_raster(mask, scene.raster)
+        for mask in (lesion.masks.tight, lesion.masks.loose)
+        if mask.any() and not np.array_equal(mask, lesion.mask)
+    ]
+    return [lesion.on_raster, *others]
 
 
 def edema_ring(

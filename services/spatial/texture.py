@@ -12,7 +12,7 @@ from neuroscan.contracts.enums import Standing
 from neuroscan.contracts.spatial import Texture, TextureFeatures
 from services.spatial.head import Gray, Mask
 from services.spatial.scene import Lesion, Scene
-from services.spatial.standing import REGION_IS_NOT_AN_OUTLINE, TextureParameter
+from services.spatial.standing import TextureParameter
 
 LEVELS = 32
 MIN_PIXELS = 30
@@ -95,6 +95,6 @@ def texture(scene: Scene, lesion: Lesion) -> TextureParameter:
         assumptions=[
             "The cut-offs are this project's own.",
             "Intensities depend on the sequence and on the picture's window.",
-            REGION_IS_NOT_AN_OUTLINE,
+            lesion.about,
         ],
     )

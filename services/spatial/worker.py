@@ -12,6 +12,7 @@ from neuroscan.imaging.region_mask import read_region_mask
 from neuroscan.imaging.stored import read_slice_png
 from neuroscan.settings import StoreSettings
 from neuroscan.storage import Storage
+from services.spatial.standing import about_region
 
 
 def load() -> Callable[[MeasureTask, str], MeasureResult]:
@@ -31,19 +32,20 @@ def load() -> Callable[[MeasureTask, str], MeasureResult]:
 
     def handle(task: MeasureTask, _prefix: str) -> MeasureResult:
         pixels = read_slice_png(storage.get(task.slice_key))
-        mask = None
+        region = None
         if task.mask_key is not None:
-            mask = read_region_mask(read_slice_png(storage.get(task.mask_key))).chosen
-        if mask is not None and mask.shape != pixels.shape:
+            region = read_region_mask(read_slice_png(storage.get(task.mask_key)))
+        if region is not None and region.chosen.shape != pixels.shape:
             raise StageFailed("The region's mask and the slice differ in size.")
         return measure(
             pixels,
-            mask,
+            region,
             task.geometry,
             label=task.label,
             confidence=task.confidence,
             calibrated=task.calibrated,
             input_accepted=task.input_accepted,
+            about=about_region(task.region_source, task.segmentation_dice),
         )
 
     return handle

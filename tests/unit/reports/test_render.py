@@ -13,11 +13,11 @@ from pypdf import PdfReader
 from pypdf.generic import ArrayObject, DictionaryObject, StreamObject
 
 from neuroscan import NOTICE
-from neuroscan.contracts.enums import ScanState, StageName, StageState, TumorClass
+from neuroscan.contracts.enums import RegionSource, ScanState, StageName, StageState, TumorClass
 from neuroscan.contracts.geometry import Geometry
 from neuroscan.contracts.problems import BadImage, StageFailed
 from neuroscan.contracts.report import PageSize, ReportPictures, ReportRequest
-from neuroscan.contracts.results import InputCheck, Probabilities
+from neuroscan.contracts.results import InputCheck, Probabilities, Regions
 from services.reports.parameters import NAMES
 from services.reports.render import DataOnlyFetcher, Renderer
 from tests.pictures import head, png
@@ -389,3 +389,39 @@ def test_picture_that_cannot_be_read_is_refused(
     pictures = ReportPictures(slice=base64.b64encode(content))
     with pytest.raises(BadImage):
         renderer.render(report_request.model_copy(update={"pictures": pictures}))
+
+
+def segmented(request: ReportRequest, disagreement: str | None) -> ReportRequest:
+    """The same request with both regions, measured from the segmentation's."""
+    explanation = request.scan.explanation
+    assert explanation is not None
+    region = explanation.region
+    changes = {
+        "region_source": RegionSource.SEGMENTATION,
+        "regions": Regions(map=region, segmentation=region),
+        "overlap": 0.52,
+        "segmentation_dice": 0.876,
+        "disagreement": disagreement,
+    }
+    return with_scan(request, explanation=explanation.model_copy(update=changes))
+
+
+def test_both_outlines_are_named_and_the_measured_region_is_said(
+    renderer: Renderer, report_request: ReportRequest
+) -> None:
+    reader = read(renderer, segmented(report_request, None))
+    text = text_of(reader)
+    known = "median Dice coefficient on annotated validation slices 0.88; overlap with the heat"
+    for expected in (
+        "segmentation · heat map",
+        f"Measured from the segmentation’s region, 2412 px ({known} map’s region 0.52).",
+    ):
+        assert expected in text
+    assert "Does not fit together" not in text
+    assert len(reader.pages) == 1
+
+
+def test_a_disagreement_is_said(renderer: Renderer, report_request: ReportRequest) -> None:
+    reader = read(renderer, segmented(report_request, "The segmentation finds no tumor."))
+    assert "Does not fit together: The segmentation finds no tumor." in text_of(reader)
+    assert len(reader.pages) <= 2

@@ -17,6 +17,7 @@ from neuroscan.contracts.enums import (
 )
 from neuroscan.contracts.geometry import Geometry, Orientation, declared_orientation
 from neuroscan.contracts.spatial import MeasureResult
+from neuroscan.imaging.region_mask import RegionMask
 from services.spatial.measure import measure
 
 Gray = NDArray[np.uint8]
@@ -106,7 +107,7 @@ def declared(convention: DisplayConvention) -> Geometry:
 
 
 def measured(
-    pixels: Gray, mask: Mask | None, where: Geometry | None = None, **changes: Any
+    pixels: Gray, mask: RegionMask | Mask | None, where: Geometry | None = None, **changes: Any
 ) -> MeasureResult:
     """`measure` with the usual facts: a calibrated, accepted glioma."""
     facts: dict[str, Any] = {

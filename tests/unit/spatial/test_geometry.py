@@ -12,6 +12,7 @@ from neuroscan.contracts.enums import (
     SpacingSource,
 )
 from neuroscan.contracts.geometry import Geometry, declared_orientation
+from neuroscan.imaging.region_mask import RegionMask
 from services.spatial.brain import brain_mask, head_size
 from services.spatial.head import WORK_SIDE_PX, head_mask, mask_on_raster, working_raster
 from services.spatial.plane import PlaneFinding
@@ -143,7 +144,7 @@ def test_a_picture_upside_down_is_turned_before_it_is_read() -> None:
         }
     )
     mask = Ellipse(160, 80, 20, 16).mask()
-    scene = survey(np.ascontiguousarray(HEAD[::-1]), mask[::-1], upside_down)
+    scene = survey(np.ascontiguousarray(HEAD[::-1]), RegionMask.certain(mask[::-1]), upside_down)
     assert scene.lesion is not None
     assert scene.lesion.center == pytest.approx((160, 80), abs=0.5)
     assert np.array_equal(scene.pixels, HEAD)

@@ -14,13 +14,16 @@ from neuroscan.contracts.enums import (
     Laterality,
     PatientAxis,
     Plane,
+    RegionSource,
     SpacingSource,
     Standing,
     TumorClass,
 )
 from neuroscan.contracts.geometry import Geometry, Orientation, declared_orientation
 from neuroscan.contracts.spatial import MeasureResult, Parameter, SpatialParameters
+from neuroscan.imaging.region_mask import RegionMask
 from services.spatial.dimensions import shape_of
+from services.spatial.standing import about_region
 from tests.unit.spatial.heads import Ellipse, axial_head, geometry, measured, with_lesion
 
 LESION_BASED = (
@@ -94,8 +97,52 @@ def test_nothing_from_a_region_is_better_than_estimated() -> None:
     result = measured(PIXELS, MASK)
     for name in (*LESION_BASED, "midline_shift"):
         assert parameter(result, name).status is not Standing.MEASURED, name
-    stated = " ".join(result.spatial.maximum_dimensions.assumptions)
-    assert "estimate at best" in stated
+
+
+@pytest.mark.parametrize(
+    ("source", "dice", "words"),
+    [
+        (RegionSource.MAP, None, "heat map covers; it is no outline"),
+        (RegionSource.SEGMENTATION, 0.876, "median Dice coefficient with annotated tumors 0.88"),
+        (RegionSource.SEGMENTATION, None, "drawn by a segmentation network; it may miss"),
+    ],
+)
+def test_every_value_from_a_region_says_what_the_region_is(
+    source: RegionSource, dice: float | None, words: str
+) -> None:
+    result = measured(PIXELS, MASK, about=about_region(source, dice))
+    for name in LESION_BASED:
+        assert any(words in text for text in parameter(result, name).assumptions), name
+
+
+def test_ranges_follow_the_regions_own_range() -> None:
+    tight, loose = Ellipse(160, 120, 22, 14, 20).mask(), Ellipse(160, 120, 38, 27, 20).mask()
+    certain, ranged = measured(PIXELS, MASK), measured(PIXELS, RegionMask(loose, MASK, tight))
+    assert ranged.spatial.maximum_dimensions.value == certain.spatial.maximum_dimensions.value
+    wide = ranged.spatial.maximum_dimensions.range
+    narrow = certain.spatial.maximum_dimensions.range
+    assert wide is not None
+    assert narrow is not None
+    for (low, high), (inner_low, inner_high) in zip(wide, narrow, strict=True):
+        assert low < inner_low < inner_high < high
+    # The spacing is 0.5 mm and known: the ends are the ellipses' own axes, half a pixel off.
+    assert wide[0] == pytest.approx((22 - 0.5, 38 + 0.5), rel=0.06)
+    for name in ("tumor_volume", "edema_volume", "relative_cerebral_blood_volume"):
+        outer, inner = parameter(ranged, name).range, parameter(certain, name).range
+        assert outer is not None
+        assert inner is not None
+        assert outer[0] <= inner[0] <= inner[1] <= outer[1], name
+    volume = ranged.spatial.tumor_volume.range
+    assert volume is not None
+    assert volume[0] < 0.6 * volume[1]
+
+
+def test_a_region_that_may_be_nothing_has_no_lower_bound() -> None:
+    found = measured(PIXELS, RegionMask(MASK, MASK, np.zeros_like(MASK))).spatial
+    assert found.tumor_volume.range is not None
+    assert found.tumor_volume.range[0] == 0
+    assert found.maximum_dimensions.range is not None
+    assert [low for low, _ in found.maximum_dimensions.range][:2] == [0, 0]
 
 
 @pytest.mark.parametrize("name", ["edema_volume", "relative_cerebral_blood_volume"])

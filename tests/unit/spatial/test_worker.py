@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neuroscan.contracts.enums import Standing, TumorClass
+from neuroscan.contracts.enums import RegionSource, Standing, TumorClass
 from neuroscan.contracts.messages import MeasureTask
 from neuroscan.contracts.problems import NotAnImage, NotFound, StageFailed, TruncatedImage
 from neuroscan.contracts.spatial import MeasureResult
+from neuroscan.imaging.region_mask import RegionMask
 from neuroscan.storage import Storage
+from services.spatial.standing import about_region
 from services.spatial.worker import load
 from tests.pictures import png
 from tests.unit.spatial.heads import Ellipse, axial_head, geometry, measured, with_lesion
@@ -58,6 +60,18 @@ def test_the_stored_pictures_are_measured(handle: Handler) -> None:
     result = handle(task(), "scans/1/measure/1-b")
     assert result.spatial == measured(PIXELS, MASK).spatial
     assert MeasureResult.model_validate_json(result.model_dump_json()) == result
+
+
+def test_the_range_and_the_source_of_the_region_reach_the_parameters(
+    handle: Handler, storage: Storage
+) -> None:
+    regions = RegionMask(Ellipse(160, 120, 38, 27).mask(), MASK, Ellipse(160, 120, 22, 14).mask())
+    storage.put("scans/1/explain/1-c/mask.png", png(regions.picture()))
+    changes = {"region_source": RegionSource.SEGMENTATION, "segmentation_dice": 0.876}
+    result = handle(task("scans/1/explain/1-c/mask.png").model_copy(update=changes), "-")
+    about = about_region(RegionSource.SEGMENTATION, 0.876)
+    assert result.spatial == measured(PIXELS, regions, about=about).spatial
+    assert result.spatial != measured(PIXELS, MASK, about=about).spatial
 
 
 def test_a_scan_without_region_is_measured_too(handle: Handler) -> None:

@@ -13,7 +13,7 @@ from rich.progress import track
 from neuroscan import NOTICE
 from neuroscan.cli.batch import Outcome, Upload, analyze_all
 from neuroscan.cli.session import session
-from neuroscan.cli.tables import faults, outcome_table, result_console
+from neuroscan.cli.tables import faults, outcome_table, remarks, result_console
 from neuroscan.client import Client
 from neuroscan.contracts.enums import DisplayConvention
 from neuroscan.contracts.patient import PatientCreate, PatientSearch
@@ -124,6 +124,8 @@ def _print_table(outcomes: Iterable[Outcome]) -> bool:
     finished = list(outcomes)
     results = result_console()
     results.print(outcome_table(finished))
+    for remark in remarks(finished):
+        results.print(remark, style="yellow", markup=False, highlight=False)
     for fault in faults(finished):
         results.print(fault, style="red", markup=False, highlight=False)
     results.print(NOTICE, style="bold")

@@ -10,7 +10,7 @@ from rich.table import Table
 from neuroscan import NOTICE
 from neuroscan.cli.batch import Outcome, Upload, analyze_all
 from neuroscan.cli.session import session
-from neuroscan.cli.tables import NOTHING, faults, outcome_table, result_console
+from neuroscan.cli.tables import NOTHING, faults, outcome_table, remarks, result_console
 from neuroscan.contracts.enums import DisplayConvention, TumorClass
 from neuroscan.contracts.scan import ScanView
 from neuroscan.phantoms import PhantomFile, write_phantoms
@@ -31,8 +31,10 @@ def run_demo(out: Path) -> bool:
     console.print(truth_table(phantoms, outcomes))
     console.print(
         "The lesions are drawn, so no label is the right one for them; side and size found are "
-        "those of the region that the network looked at."
+        "those of the region: the segmentation's, or the heat map's where that finds nothing."
     )
+    for remark in remarks(outcomes):
+        console.print(remark, style="yellow", markup=False, highlight=False)
     found = faults(outcomes) + [fault for outcome in outcomes for fault in _unreadable(outcome)]
     for fault in found:
         console.print(fault, style="red", markup=False, highlight=False)

@@ -50,6 +50,15 @@ def faults(outcomes: Sequence[Outcome]) -> list[str]:
     ]
 
 
+def remarks(outcomes: Sequence[Outcome]) -> list[str]:
+    """A line for each scan whose map, segmentation and class do not fit together."""
+    return [
+        f"{outcome.path.name}: {outcome.scan.explanation.disagreement}"
+        for outcome in outcomes
+        if outcome.scan and outcome.scan.explanation and outcome.scan.explanation.disagreement
+    ]
+
+
 def label(scan: ScanView | None) -> str:
     """The class; in brackets when the input check turned the picture away."""
     if scan is None or scan.classification is None:

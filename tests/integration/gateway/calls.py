@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 
+from neuroscan.stack import Stack
+
 FINAL = ("completed", "failed", "canceled")
 
 
@@ -22,6 +24,21 @@ def submit(
     headers = {"Idempotency-Key": key} if key else {}
     files = {"image": (name, content, media_type)}
     return api.post("/v1/scans", files=files, data=fields, headers=headers)
+
+
+def log_after(stack: Stack, path: str) -> str:
+    """The stack's log once the line of a finished call of `path` stands in it.
+
+    A line is written after its answer is sent, and passes through the supervisor's pipe.
+    """
+    wanted = (f"path='{path}'", f'"path": "{path}"')
+    deadline = time.monotonic() + 10
+    log = ""
+    while not any(line in log for line in wanted):
+        assert time.monotonic() < deadline, f"{path} is not in the log"
+        time.sleep(0.05)
+        log = stack.log.read_text(errors="replace")
+    return log
 
 
 def wait_final(api: httpx.Client, scan_id: str, limit_s: float = 60) -> dict[str, Any]:

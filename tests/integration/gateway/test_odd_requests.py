@@ -1,6 +1,5 @@
 """Requests that no polite client sends: each gets an answer that says what is off, never a 500."""
 
-import time
 from datetime import UTC, datetime
 
 import httpx
@@ -8,7 +7,7 @@ import pytest
 
 from neuroscan.stack import Stack
 from tests import pictures
-from tests.integration.gateway.calls import newest_scan, submit, wait_final
+from tests.integration.gateway.calls import log_after, newest_scan, submit, wait_final
 
 FIRST_YEAR, LAST_YEAR = "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"
 
@@ -135,15 +134,7 @@ def test_a_name_in_a_path_stays_out_of_the_log(api: httpx.Client, stack: Stack) 
     ):
         assert api.get(path).status_code in (404, 422)
     assert api.get(f"/v1/scans/{scan_id}").status_code == 200
-    # A line is written after its answer is sent, and passes through the supervisor's pipe.
-    wanted = (f"path='/v1/scans/{scan_id}'", f'"path": "/v1/scans/{scan_id}"')
-    deadline = time.monotonic() + 10
-    log = ""
-    while not any(line in log for line in wanted):
-        assert time.monotonic() < deadline, "the last call is not in the log"
-        time.sleep(0.05)
-        log = stack.log.read_text(errors="replace")
-    assert "Qwxyz" not in log
+    assert "Qwxyz" not in log_after(stack, f"/v1/scans/{scan_id}")
 
 
 def test_the_document_says_what_is_answered(api: httpx.Client) -> None:

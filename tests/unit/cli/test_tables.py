@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from neuroscan.cli.batch import Outcome, UnreadableFile
-from neuroscan.cli.tables import area, faults, label, outcome_table, region
+from neuroscan.cli.tables import area, faults, label, outcome_table, region, remarks
 from neuroscan.contracts.enums import ScanState, TumorClass
 from neuroscan.contracts.geometry import Geometry
 from neuroscan.contracts.scan import ScanView
@@ -70,3 +70,10 @@ def test_a_file_that_made_no_scan_says_why_and_what_to_do() -> None:
 
 def test_a_files_name_is_printed_as_it_is() -> None:
     assert "a[bold]b.png" in printed(Outcome(Path("a[bold]b.png"), scan=make_scan()))
+
+
+def test_what_does_not_fit_together_is_remarked_with_the_files_name() -> None:
+    odd = changed("explanation", disagreement="The segmentation finds nothing.")
+    outcomes = [Outcome(path=Path(name), scan=scan) for name, scan in
+                (("a.png", make_scan()), ("b.png", odd), ("c.png", None))]  # fmt: skip
+    assert remarks(outcomes) == ["b.png: The segmentation finds nothing."]

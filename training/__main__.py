@@ -9,6 +9,7 @@ from training import (
     calibrate,
     card,
     evaluate,
+    explain_quality,
     explanations,
     export,
     fit_segmenter,
@@ -46,6 +47,11 @@ def main() -> int:
     )
     fit_segmenter.add_arguments(command)
     command.set_defaults(run=fit_segmenter.main)
+    command = commands.add_parser(
+        "explain-quality", help="every map against annotated tumors, with baselines"
+    )
+    explain_quality.add_arguments(command)
+    command.set_defaults(run=explain_quality.main)
     command = commands.add_parser("evaluate", help="measure a bundle on a split")
     evaluate.add_arguments(command)
     command.set_defaults(run=evaluate.main)

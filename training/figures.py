@@ -26,7 +26,7 @@ def draw_confusion(path: Path, counts: Sequence[Sequence[int]], classes: Sequenc
     """The confusion matrix: rows the truth, shaded by the row's share, with its counts."""
     cells = np.asarray(counts, dtype=np.float64)
     shares = cells / np.maximum(cells.sum(axis=1, keepdims=True), 1)
-    figure, axes = _canvas(4.2, 3.8)
+    figure, axes = canvas(4.2, 3.8)
     for row, column in np.ndindex(*cells.shape):
         share = shares[row, column]
         box = (column - 0.5, row - 0.5)
@@ -42,12 +42,12 @@ def draw_confusion(path: Path, counts: Sequence[Sequence[int]], classes: Sequenc
     axes.tick_params(length=0)
     axes.set_xlabel("answer")
     axes.set_ylabel("truth")
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_roc(path: Path, probabilities: Floats, labels: Ints, classes: Sequence[str]) -> None:
     """One curve a class, each against the rest, with its area."""
-    figure, axes = _canvas(4.2, 3.8)
+    figure, axes = canvas(4.2, 3.8)
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
     for index, name in enumerate(classes):
         truth = labels == index
@@ -66,12 +66,12 @@ def draw_roc(path: Path, probabilities: Floats, labels: Ints, classes: Sequence[
     axes.set_ylabel("sensitivity")
     axes.set_aspect("equal")
     axes.legend(title="area", loc="lower right", frameon=False, alignment="left")
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_reliability(path: Path, unscaled: Floats, scaled: Floats, labels: Ints) -> None:
     """Accuracy against confidence in equal-mass bins, before and after temperature scaling."""
-    figure, axes = _canvas(4.2, 3.8)
+    figure, axes = canvas(4.2, 3.8)
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
     for probabilities, color, name in (
         (unscaled, MUTED, "as trained"),
@@ -88,13 +88,13 @@ def draw_reliability(path: Path, unscaled: Floats, scaled: Floats, labels: Ints)
     axes.set_xlabel("mean confidence of a bin")
     axes.set_ylabel("share of right answers")
     axes.legend(loc="upper left", frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_robustness(path: Path, found: Robustness) -> None:
     """Accuracy after every change, with intervals, beside the accuracy without one."""
     names = [_change_name(change) for change in found.changes]
-    figure, axes = _canvas(6.2, 0.24 * len(names) + 0.9)
+    figure, axes = canvas(6.2, 0.24 * len(names) + 0.9)
     axes.axvspan(found.accuracy.low, found.accuracy.high, color=FAINT, alpha=0.5, linewidth=0)
     axes.axvline(found.accuracy.value, color=MUTED, linewidth=1)
     for place, change in enumerate(found.changes):
@@ -105,14 +105,14 @@ def draw_robustness(path: Path, found: Robustness) -> None:
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("accuracy (gray: the same slices as they are)")
-    _save(figure, path)
+    save(figure, path)
 
 
 def draw_sharpness(
     path: Path, names: Sequence[str], classes: Sequence[str], values: Floats, paper: Floats
 ) -> None:
     """Mean sharpness by class of every method, (methods, classes), beside the paper's."""
-    figure, axes = _canvas(6.2, 3.2)
+    figure, axes = canvas(6.2, 3.2)
     width = 0.8 / len(names)
     for index, name in enumerate(names):
         places = np.arange(len(classes)) + (index - (len(names) - 1) / 2) * width
@@ -125,7 +125,7 @@ def draw_sharpness(
     axes.set_ylabel("sharpness")
     axes.set_ylim(0, 1.15)
     axes.legend(frameon=False, ncols=4, loc="upper center")
-    _save(figure, path)
+    save(figure, path)
 
 
 def readable(name: str) -> str:
@@ -137,7 +137,7 @@ def _change_name(change: ChangeFigures) -> str:
     return f"{change.kind}, {change.strength}"
 
 
-def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
+def canvas(width: float, height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -155,7 +155,7 @@ def _square(corner: tuple[float, float], alpha: float) -> Rectangle:
     return Rectangle(corner, 1, 1, facecolor=ACCENT, alpha=alpha, linewidth=0)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
     for axes in figure.axes:
         if (legend := axes.get_legend()) is not None:
             for text in (*legend.get_texts(), legend.get_title()):

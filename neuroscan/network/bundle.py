@@ -221,7 +221,8 @@ class Bundle:
         """The network as `Network.load` gives it; raises `BundleError`."""
         model = self.description.load(self.folder, device)
         try:
-            for layer in (self.description.explanation.layer, *self.description.input_check.layers):
+            explained = self.description.explanation.layer.split("+")
+            for layer in (*explained, *self.description.input_check.layers):
                 canonical(model, layer)
         except UnknownLayer as error:
             raise BundleError(f"{self.folder / DESCRIPTION_FILE}: {error}") from error

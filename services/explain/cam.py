@@ -5,9 +5,10 @@ with gradients, and one `autograd.grad` goes back to that leaf. Nothing is kept 
 several threads may explain with the same one. `explain` can be called from a notebook.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from torch import Tensor
 from torchvision.models import ResNet
 
 from neuroscan.network.layers import split_at
+
+# Joins the layers of a sum of maps.
+SUM = "+"
 
 FloatMap = NDArray[np.float32]
 
@@ -46,6 +50,7 @@ class Cam:
 def explain(model: ResNet, tensor: Tensor, target: int, method: str, layer: str) -> Cam:
     """The map of the class with index `target` for one preprocessed slice (1, 3, S, S).
 
+    `layer` is one like `layer3[-1]`, or several joined by `+`, whose maps `summed` puts together.
     The model must be in eval mode; its parameters and their gradients are not touched.
     Raises `UnknownMethod`, `UnknownLayer` (`neuroscan.network.layers`), and `ValueError` for a
     model in training mode, another shape, or a class that the model doesn't have.
@@ -56,6 +61,9 @@ def explain(model: ResNet, tensor: Tensor, target: int, method: str, layer: str)
         raise ValueError("the model is in training mode")
     if tensor.ndim != 4 or len(tensor) != 1:
         raise ValueError(f"one slice (1, 3, S, S) at a time, not {tuple(tensor.shape)}")
+    if SUM in layer:
+        parts = [explain(model, tensor, target, method, part) for part in layer.split(SUM)]
+        return Cam(summed([part.map for part in parts]), parts[0].score, method, layer, target)
     trunk, tail = split_at(model, layer)
     with torch.no_grad():
         activation = trunk(tensor)
@@ -66,14 +74,35 @@ def explain(model: ResNet, tensor: Tensor, target: int, method: str, layer: str)
             raise ValueError(f"the model has {logits.shape[1]} classes, so no class {target}")
         score = logits[0, target]
         (gradient,) = torch.autograd.grad(score, activation)
-    raw = _METHODS[method](activation.detach()[0], gradient[0])
     return Cam(
-        map=raw.cpu().numpy().astype(np.float32),
+        map=raw_map(method, activation.detach()[0], gradient[0]),
         score=float(score.detach()),
         method=method,
         layer=layer,
         target=target,
     )
+
+
+def raw_map(method: str, activation: Tensor, gradient: Tensor) -> FloatMap:
+    """A method's map (h, w); a layer's output and the score's gradient there are (C, h, w)."""
+    return _METHODS[method](activation, gradient).cpu().numpy().astype(np.float32)
+
+
+def summed(maps: Sequence[FloatMap]) -> FloatMap:
+    """The mean of several layers' maps at the finest one's resolution.
+
+    Only what speaks for the class counts, and each map is divided by its own maximum first, since
+    layers differ in scale: the values of the result lie between 0 and 1 and are no shares of the
+    class's score.
+    """
+    height, width = max((one.shape for one in maps), key=lambda shape: shape[0])
+    total = np.zeros((height, width), np.float32)
+    for one in maps:
+        positive = np.maximum(one, 0)
+        peak = float(positive.max())
+        if peak > 0:
+            total += cv2.resize(positive / peak, (width, height), interpolation=cv2.INTER_LINEAR)
+    return total / np.float32(len(maps))
 
 
 def _hirescam(activation: Tensor, gradient: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from training.splits import make_splits, write_split
 
 FIELDS = [
     "path", "label", "split", "sha256", "unique_id", "group_id", "patient_split", "mask",
-    "mirrored", "keep_unique", "ct_suspect",
+    "mirrored", "keep_unique", "ct_suspect", "source", "patient_id", "plane",
 ]  # fmt: skip
 KINDS = ("glioma", "meningioma", "notumor", "pituitary")
 SIDE_PX = 48
@@ -64,6 +64,7 @@ def write_packs(folder: Path, each: int = 6) -> list[dict[str, str]]:
                 values = [
                     path, kind, where, hashlib.sha256(files[path]).hexdigest(), name,
                     f"group_{kind}_{place // 3}", part, drawn, mirrored, unique, "0",
+                    "drawn", f"patient_{kind}_{place // 3}", "axial",
                 ]  # fmt: skip
                 rows.append(dict(zip(FIELDS, values, strict=True)))
     with (folder / "manifest.csv").open("w", newline="") as file:

@@ -51,4 +51,4 @@ lock: $(READY)
 
 clean:
 	rm -rf build dist demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find neuroscan services training tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find neuroscan services training benchmarks tests -name __pycache__ -type d -prune -exec rm -rf {} +

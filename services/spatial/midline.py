@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from neuroscan.contracts.enums import Plane, Standing
 from services.spatial.head import Mask
+from services.spatial.midline_curve import bulge_of_free_curve
 from services.spatial.scene import Anatomy, Scene
 from services.spatial.standing import NumberParameter
 from services.spatial.symmetry import Midline
@@ -22,8 +23,9 @@ CATEGORIES = ("None", "Mild", "Moderate", "Severe")
 STEP_MM = 0.5
 MAX_SHIFT_MM = 16.0
 # How far from a candidate tissue is compared, and the Gaussian weight of near over far: first
-# widely, or a single ventricle, which mirrors well about itself, would pass for the middle.
-_WIDE_MM, _NARROW_MM = (40.0, 30.0), (22.0, 10.0)
+# widely, or a single ventricle, which mirrors well about itself, would pass for the middle; at last
+# closely, where a pushed brain is symmetric at all.
+_WIDE_MM, _NARROW_MM, _CLOSE_MM = (40.0, 30.0), (22.0, 10.0), (12.0, 4.0)
 _REFINE_MM = 5.0
 # Where the bulge peaks and how broad its top is, as shares of the way between the attachments.
 _BULGES = tuple((peak, width) for peak in (0.35, 0.45, 0.55) for width in (0.0, 0.12))
@@ -90,7 +92,7 @@ def midline_shift(scene: Scene) -> NumberParameter:
 def find_shift(
     scene: Scene, anatomy: Anatomy, line: Midline, lesion: Mask | None, pixel_mm: float
 ) -> Shift:
-    """Fit the brain's own midline: a bulge of unknown size, place and breadth.
+    """Fit the brain's own midline: a bulge of unknown size, place and breadth, then a free curve.
 
     Lesion pixels count neither where they lie nor where they mirror to.
     """
@@ -101,12 +103,16 @@ def find_shift(
     for _ in range(_ROUNDS):
         shift, bulge, _ = fit.best_bulge(front, back)
         front, back = fit.best_ends(shift, bulge)
-    shift, _, scores = fit.best_bulge(front, back)
+    shift, bulge, scores = fit.best_bulge(front, back)
+    curve = np.linspace(front, back, len(bulge)) + shift * bulge
+    close = _local_symmetry(tissue, known, *_CLOSE_MM)
+    shift_mm = bulge_of_free_curve(*close, curve, bulge) * STEP_MM
     near = fit.shifts[scores >= scores.max() - _NEARLY_AS_GOOD] * STEP_MM
     return Shift(
-        shift_mm=shift * STEP_MM,
-        low_mm=float(near.min()),
-        high_mm=float(near.max()),
+        shift_mm=shift_mm,
+        # Where the two ways of placing the midline differ, the range says so.
+        low_mm=min(float(near.min()), shift_mm),
+        high_mm=max(float(near.max()), shift_mm),
         likeness=float(scores.max()),
     )
 

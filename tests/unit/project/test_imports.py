@@ -16,7 +16,7 @@ import pytest
 from tests.unit.project.test_locks import pins
 
 ROOT = Path(__file__).resolve().parents[3]
-OURS = ("neuroscan", "services", "training")
+OURS = ("neuroscan", "services", "training", "benchmarks")
 ENTRIES = {
     "gateway": (
         "services.gateway.__main__",
@@ -109,7 +109,8 @@ def test_the_library_asks_for_nothing_that_it_does_not_import() -> None:
 
 def test_every_module_is_led_to_by_a_program() -> None:
     programs = [entry for entries in ENTRIES.values() for entry in entries]
-    ours, _ = reached((*programs, "neuroscan.__main__", "training.__main__", "training.plane"))
+    programs += ["neuroscan.__main__", "training.__main__", "training.plane", "benchmarks.spatial"]
+    ours, _ = reached(tuple(programs))
     assert our_modules() - ours == set()
 
 

@@ -1,0 +1,1 @@
+"""Measurements of the finished system, on annotated slices and on phantoms."""

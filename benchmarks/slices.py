@@ -1,0 +1,150 @@
+"""The three regions of every annotated slice, as the product finds them, held against the tumor."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torchvision.models import ResNet
+
+from benchmarks.agreement import Held, hold, size_of
+from neuroscan.contracts.enums import Laterality, TumorClass
+from neuroscan.imaging.region_mask import RegionMask
+from neuroscan.network.bundle import Bundle, Description
+from neuroscan.network.preprocess import preprocess
+from neuroscan.network.segmenter import Segmenter
+from services.explain.cam import explain
+from services.explain.evidence import upsample
+from services.explain.region import FoundRegions, find_region, found_region
+from services.explain.segment import segmented_range, tumor_probability
+from training.folders import Source
+from training.parts import Case
+
+# The annotated slices are 512 px at 0.49 mm, halved.
+PIXEL_MM = 0.98
+MAP, SEGMENTATION, PRODUCT = "map", "segmentation", "product"
+
+Peak = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One annotated slice: what is known of it, and each source's region, None where there is none.
+
+    `lateralized` says that the annotated centroid lies more than 10 mm from the midline of an
+    axial or coronal slice; `has_sides` is False on sagittal slices and where the plane is unknown.
+    """
+
+    label: str
+    group: str
+    plane: str | None
+    area_mm2: float
+    answer: str
+    lateralized: bool
+    held: dict[str, Held | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """What the bundle makes of a slice: the answer, both regions, both peaks."""
+
+    answer: TumorClass
+    regions: FoundRegions
+    map_peak: Peak
+    segmentation_peak: Peak
+
+
+class Product:
+    """The bundle's networks, used as the services use them."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.description: Description = bundle.description
+        self._model: ResNet = bundle.load_model()
+        self._segmenter: Segmenter | None = bundle.load_segmenter()
+
+    @property
+    def segments(self) -> bool:
+        """Whether the bundle has a decoder."""
+        return self._segmenter is not None
+
+    def look(self, pixels: NDArray[np.uint8]) -> Looks:
+        """Classify, explain the answer, segment."""
+        spec = self.description
+        shape = (pixels.shape[0], pixels.shape[1])
+        tensor = preprocess(pixels, spec.preprocessing)
+        with torch.inference_mode():
+            answer = int(self._model(tensor).argmax())
+        chosen = spec.explanation
+        cam = explain(self._model, tensor, answer, chosen.method, chosen.layer)
+        evidence = upsample(cam.map, shape)
+        segmented, peak = self._segment(pixels)
+        return Looks(
+            answer=TumorClass(spec.classes[answer]),
+            regions=FoundRegions(
+                map=find_region(cam.map, shape, chosen.region_threshold),
+                segmentation=found_region(segmented) if segmented else None,
+            ),
+            map_peak=_peak(evidence),
+            segmentation_peak=peak,
+        )
+
+    def silent(self, pixels: NDArray[np.uint8]) -> bool:
+        """Whether the decoder finds nothing."""
+        return self._segment(pixels)[0] is None
+
+    def _segment(self, pixels: NDArray[np.uint8]) -> tuple[RegionMask | None, Peak]:
+        spec = self.description.segmentation
+        if self._segmenter is None or spec is None:
+            return None, (0, 0)
+        shape = (pixels.shape[0], pixels.shape[1])
+        probability = tumor_probability(
+            self._model, self._segmenter, pixels, self.description.preprocessing
+        )
+        return segmented_range(probability, shape, spec), _peak(upsample(probability, shape))
+
+
+def see_annotated(
+    product: Product, packs: Source, cases: Sequence[Case], progress: Callable[[int], None]
+) -> list[Seen]:
+    """Every case with a mask, its three regions held against it."""
+    seen = []
+    for number, case in enumerate(cases):
+        progress(number)
+        pixels = packs.pixels(case.picture)
+        truth = packs.mask(case.picture, (pixels.shape[0], pixels.shape[1]))
+        annotated = size_of(pixels, truth, case.plane, PIXEL_MM)
+        looks = product.look(pixels)
+        regions = {
+            MAP: (looks.regions.map, looks.map_peak),
+            SEGMENTATION: (looks.regions.segmentation, looks.segmentation_peak),
+        }
+        held = {
+            name: None
+            if found is None
+            else hold(pixels, truth, annotated, found.masks, peak, case.plane, PIXEL_MM)
+            for name, (found, peak) in regions.items()
+        }
+        # What is classified as no tumor gets no parameters, whatever the regions.
+        if looks.answer is TumorClass.NO_TUMOR:
+            held[PRODUCT] = None
+        else:
+            held[PRODUCT] = held[SEGMENTATION] or held[MAP]
+        seen.append(
+            Seen(
+                label=case.picture.label,
+                group=case.picture.group,
+                plane=case.plane,
+                area_mm2=annotated.area_mm2,
+                answer=looks.answer.value,
+                lateralized=case.plane in ("axial", "coronal")
+                and annotated.side is not Laterality.CROSSES,
+                held=held,
+            )
+        )
+    return seen
+
+
+def _peak(values: NDArray[np.float32]) -> Peak:
+    row, column = divmod(int(values.argmax()), values.shape[1])
+    return row, column

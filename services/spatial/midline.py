@@ -27,6 +27,8 @@ MAX_SHIFT_MM = 16.0
 # closely, where a pushed brain is symmetric at all.
 _WIDE_MM, _NARROW_MM, _CLOSE_MM = (40.0, 30.0), (22.0, 10.0), (12.0, 4.0)
 _REFINE_MM = 5.0
+# A free curve that leaves the fitted one so far has followed something else.
+_LOST_BEYOND_MM = 2.5
 # Where the bulge peaks and how broad its top is, as shares of the way between the attachments.
 _BULGES = tuple((peak, width) for peak in (0.35, 0.45, 0.55) for width in (0.0, 0.12))
 # The attachments lie within 3 mm of the symmetry axis; how much likeness a step away must gain.
@@ -107,6 +109,8 @@ def find_shift(
     curve = np.linspace(front, back, len(bulge)) + shift * bulge
     close = _local_symmetry(tissue, known, *_CLOSE_MM)
     shift_mm = bulge_of_free_curve(*close, curve, bulge) * STEP_MM
+    if abs(shift_mm - shift * STEP_MM) > _LOST_BEYOND_MM:
+        shift_mm = shift * STEP_MM
     near = fit.shifts[scores >= scores.max() - _NEARLY_AS_GOOD] * STEP_MM
     return Shift(
         shift_mm=shift_mm,

@@ -5,6 +5,7 @@ import pytest
 
 from neuroscan.contracts.enums import PatientAxis, Plane, Standing
 from services.spatial.midline import CATEGORIES, _category
+from services.spatial.midline_curve import bulge_of_free_curve, free_curve
 from tests.unit.spatial.heads import Ellipse, axial_head, geometry, measured, with_lesion
 
 
@@ -63,3 +64,19 @@ def test_a_brain_without_structure_shows_no_shift() -> None:
     pixels = np.where(inside, np.clip(noise, 0, 255), 0).astype(np.uint8)
     found = measured(pixels, None).spatial.midline_shift
     assert found.status is Standing.NOT_ASSESSABLE
+
+
+@pytest.mark.parametrize("height", [0.0, 4.0, -9.0])
+def test_a_free_curve_gives_the_height_of_the_bulge(height: float) -> None:
+    """Tissue that mirrors only about a known curve, which the fitted one misses by some steps."""
+    rows, steps = 120, 30
+    along = np.linspace(0, 1, rows)
+    bulge = 0.5 * (1 - np.cos(2 * np.pi * along))
+    true = 2 * along + height * bulge
+    places = np.arange(-steps, steps + 1)
+    product = np.exp(-0.5 * ((places[None, :] - true[:, None]) / 2) ** 2)
+    fitted = np.linspace(0, 2, rows) + (height + 1.5) * bulge
+    curve = free_curve(product, np.ones_like(product), fitted)
+    assert np.abs(curve - true).max() < 1.2
+    found = bulge_of_free_curve(product, np.ones_like(product), fitted, bulge)
+    assert found == pytest.approx(height, abs=0.4)

@@ -29,7 +29,7 @@ from neuroscan.phantoms import (
 )
 from services.spatial.measure import measure
 
-SHIFT_WITHIN_MM = 2.0
+SHIFT_WITHIN_MM = 1.0
 SIZES = ((18.0, 14.0), (26.0, 20.0))
 
 

@@ -42,7 +42,7 @@ _SHIFT_LOBES = (Lobe.FRONTAL, Lobe.PARIETAL)
 
 @dataclass(frozen=True)
 class PhantomErrors:
-    """One phantom: what was found less what is known, lengths in mm, area and volume in percent.
+    """One phantom: what was found less what is known, diameters in percent, shift in mm.
 
     None where there is no value; `place` is the lobe with its side.
     """
@@ -54,7 +54,6 @@ class PhantomErrors:
     place: bool
     longest_percent: float | None
     perpendicular_percent: float | None
-    area_percent: float | None
     shift_error_mm: float | None
 
 
@@ -99,7 +98,6 @@ def own_mask(made: Phantom, spec: PhantomSpec) -> PhantomErrors:
     place = found.anatomical_region.value
     name = f"{lesion.side.value.capitalize()} {lesion.lobe.value.capitalize()} Lobe"
     shift = found.midline_shift.value
-    pixel_mm = truth.pixel_spacing_mm
     return PhantomErrors(
         name=spec.name,
         noise=spec.noise,
@@ -108,7 +106,6 @@ def own_mask(made: Phantom, spec: PhantomSpec) -> PhantomErrors:
         place=place is not None and place.name == name,
         longest_percent=_percent(sized and sized[0], lesion.longest_mm),
         perpendicular_percent=_percent(sized and sized[1], lesion.perpendicular_mm),
-        area_percent=_percent(float(made.lesion_mask.sum()) * pixel_mm**2, lesion.area_mm2),
         shift_error_mm=None if shift is None else shift - truth.midline_shift_mm,
     )
 

@@ -217,7 +217,6 @@ def phantom_table(phantoms: Sequence[PhantomErrors], ends: Sequence[EndToEnd]) -
          f"median {_middle([one.longest_percent for one in tumor])}"],
         ["perpendicular, largest error",
          _largest([one.perpendicular_percent for one in phantoms]), "–"],
-        ["area, largest error", _largest([one.area_percent for one in phantoms]), "–"],
         ["Dice, median", "1", f"{np.median([one.dice for one in tumor]):.2f}" if tumor else "–"],
     ]  # fmt: skip
     return table(["", "from its own mask", "end to end"], rows)

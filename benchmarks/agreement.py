@@ -6,29 +6,36 @@ from math import hypot
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroscan.contracts.enums import Laterality, Plane, SpacingSource, TumorClass
+from neuroscan.contracts.enums import Laterality, Plane, SpacingSource
 from neuroscan.contracts.geometry import Geometry
-from neuroscan.contracts.spatial import MeasureResult
 from neuroscan.imaging.region_mask import Mask, RegionMask
-from services.spatial.measure import measure
+from services.spatial.dimensions import extent_of
+from services.spatial.hemisphere import image_side
+from services.spatial.scene import survey
 
 Gray = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Size:
-    """What a mask measures: area, longest chord with its range, side in the picture."""
+    """What a mask measures: area, longest chord with its range, side in the picture.
+
+    `offset_px` is positive where the centroid lies right of the midline; `lateralized` says that it
+    lies more than 10 mm from it.
+    """
 
     area_mm2: float
     longest_mm: float
     longest_range_mm: tuple[float, float]
-    side: Laterality
+    offset_px: float
+    lateralized: bool
 
 
 @dataclass(frozen=True)
 class Held:
     """A region beside the annotated tumor of one slice.
 
+    `side_right` says that both centroids lie on the same side of the midline.
     Errors are found less annotated; in percent of the annotated value for area and longest chord.
     """
 
@@ -51,26 +58,9 @@ class Held:
         return 100 * (self.longest[1] / self.longest[0] - 1)
 
 
-def size_of(pixels: Gray, region: RegionMask | Mask, plane: str | None, pixel_mm: float) -> Size:
+def size_of(pixels: Gray, region: RegionMask, plane: str | None, pixel_mm: float) -> Size:
     """What the spatial analysis says of a region (H, W) that is not empty."""
-    mask = region if isinstance(region, np.ndarray) else region.chosen
-    found = measured(pixels, region, plane, pixel_mm).spatial
-    assert found.maximum_dimensions.value is not None
-    assert found.maximum_dimensions.range is not None
-    assert found.hemisphere.image_side is not None
-    return Size(
-        area_mm2=float(mask.sum()) * pixel_mm**2,
-        longest_mm=found.maximum_dimensions.value[0],
-        longest_range_mm=found.maximum_dimensions.range[0],
-        side=found.hemisphere.image_side,
-    )
-
-
-def measured(
-    pixels: Gray, region: RegionMask | Mask, plane: str | None, pixel_mm: float
-) -> MeasureResult:
-    """All parameters with known spacing; the class only matters where it says what a lesion is."""
-    return measure(
+    scene = survey(
         pixels,
         region,
         Geometry(
@@ -80,10 +70,17 @@ def measured(
             plane=Plane(plane) if plane else None,
             plane_confidence=1.0 if plane else None,
         ),
-        label=TumorClass.GLIOMA,
-        confidence=0.9,
-        calibrated=True,
-        input_accepted=True,
+    )
+    assert scene.lesion is not None
+    extent = extent_of(scene, scene.lesion)
+    assert extent is not None
+    side = image_side(scene, scene.lesion)
+    return Size(
+        area_mm2=float(region.chosen.sum()) * pixel_mm**2,
+        longest_mm=extent.chosen.longest_mm,
+        longest_range_mm=(extent.low.longest_mm, extent.high.longest_mm),
+        offset_px=side.offset_px,
+        lateralized=side.image is not Laterality.CROSSES,
     )
 
 
@@ -107,7 +104,7 @@ def hold(
         area=(annotated.area_mm2, found.area_mm2),
         longest=(annotated.longest_mm, found.longest_mm),
         range_holds=low <= annotated.longest_mm <= high,
-        side_right=found.side is annotated.side,
+        side_right=found.offset_px * annotated.offset_px > 0,
     )
 
 

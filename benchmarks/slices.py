@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torchvision.models import ResNet
 
 from benchmarks.agreement import Held, hold, size_of
-from neuroscan.contracts.enums import Laterality, TumorClass
+from neuroscan.contracts.enums import TumorClass
 from neuroscan.imaging.region_mask import RegionMask
 from neuroscan.network.bundle import Bundle, Description
 from neuroscan.network.preprocess import preprocess
@@ -113,7 +113,7 @@ def see_annotated(
         progress(number)
         pixels = packs.pixels(case.picture)
         truth = packs.mask(case.picture, (pixels.shape[0], pixels.shape[1]))
-        annotated = size_of(pixels, truth, case.plane, PIXEL_MM)
+        annotated = size_of(pixels, RegionMask.certain(truth), case.plane, PIXEL_MM)
         looks = product.look(pixels)
         regions = {
             MAP: (looks.regions.map, looks.map_peak),
@@ -137,8 +137,7 @@ def see_annotated(
                 plane=case.plane,
                 area_mm2=annotated.area_mm2,
                 answer=looks.answer.value,
-                lateralized=case.plane in ("axial", "coronal")
-                and annotated.side is not Laterality.CROSSES,
+                lateralized=case.plane in ("axial", "coronal") and annotated.lateralized,
                 held=held,
             )
         )

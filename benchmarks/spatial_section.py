@@ -103,8 +103,9 @@ def spatial_section(found: Spatial) -> str:
             (
                 "*Range holds*: the annotated longest diameter lies within the range that stands "
                 "beside the value. *As the system reports it*: the segmentation's region, else the "
-                "map's, and none when the slice is classified as no tumor. Sides: axial and "
-                "coronal slices whose annotated centroid lies more than 10 mm from the midline."
+                "map's, and none when the slice is classified as no tumor. *Side right*: the "
+                "region's centroid lies on the tumor's side of the midline, on axial and coronal "
+                "slices whose annotated centroid lies more than 10 mm from it."
             ),
             "![Found and annotated sizes](figures/bland-altman.png)",
             _part_table(found.parts),

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # The one line that names the model in use when nobody chooses another.
-SHIPPED_BUNDLE = REPOSITORY / "models" / "bootstrap"
+SHIPPED_BUNDLE = REPOSITORY / "models" / "guided"
 
 
 class _FromEnvironment(BaseSettings):

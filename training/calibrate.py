@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import math
 from pathlib import Path
 
 import numpy as np
@@ -101,23 +102,29 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def choose_explanation(agreements: list[Agreement]) -> Explanation:
-    """The method and layer whose peaks lie in the tumor most often; ties go to the better Dice.
+    """The best region among the methods and layers whose peaks lie in the tumor most often.
 
-    At `layer4[-1]` HiRes-CAM is Grad-CAM under another name, so it is left out there.
+    Pointing accuracies within one standard error of the best count as equal (the one-standard-error
+    rule of Breiman et al., 1984); among these the largest Dice coefficient decides. At `layer4[-1]`
+    HiRes-CAM is Grad-CAM under another name, so it is left out there.
     """
     own = [a for a in agreements if (a.method, a.layer) != ("hirescam", "layer4[-1]")]
-    best = max(own, key=lambda agreement: (agreement.pointing, agreement.region_dice))
+    most = max(one.pointing for one in own)
+    error = math.sqrt(most * (1 - most) / own[0].n)
+    equal = [one for one in own if one.pointing >= most - error]
+    best = max(equal, key=lambda agreement: (agreement.region_dice, agreement.pointing))
     return Explanation(
         method=best.method,
         layer=best.layer,
         region_threshold=best.fraction,
         reason=(
-            f"Of {len(own)} pairs of method and layer, this one's peak lies inside the annotated "
-            f"tumor most often: in {best.pointing:.0%} of {best.n} validation slices (HiRes-CAM "
-            f"at layer4[-1] is left out, since there it is Grad-CAM). The region's mean Dice "
-            f"coefficient with the tumor is {best.region_dice:.2f} at this share of the map's "
-            f"maximum, the largest of {', '.join(map(str, FRACTIONS))} whose Dice is within a "
-            "twentieth of the best."
+            f"Of {len(own)} pairs of method and layer, {len(equal)} point at the annotated tumor "
+            f"most often, as far as {best.n} validation slices can tell (peak inside in "
+            f"{most:.0%}, less one standard error at most); among these, this one (peak inside in "
+            f"{best.pointing:.0%}) has the best region: mean Dice coefficient "
+            f"{best.region_dice:.2f} at this share of the map's maximum, the largest of "
+            f"{', '.join(map(str, FRACTIONS))} whose Dice is within a twentieth of the best. "
+            "HiRes-CAM at layer4[-1] is left out, since there it is Grad-CAM."
         ),
     )
 

@@ -120,7 +120,7 @@ class RegionSource(StrEnum):
 
 
 class Standing(StrEnum):
-    """How much a spatial parameter's number is worth (design, decision 4)."""
+    """How much a spatial parameter's number is worth (docs/architecture.md, decision 7)."""
 
     MEASURED = "measured"
     ESTIMATED = "estimated"

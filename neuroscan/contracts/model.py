@@ -15,6 +15,17 @@ class ExplanationDefaults(Contract):
     reason: str
 
 
+class SegmentationFacts(Contract):
+    """The bundle's decoder: its weights' hash, where its thresholds were fitted, how well it does.
+
+    `median_dice` is that with annotated tumors on validation slices.
+    """
+
+    sha256: str
+    fitted_on: str
+    median_dice: float | None
+
+
 class ModelView(Contract):
     """A bundle in use. `device` is `cpu` or `cuda`; `device_name` says which card."""
 
@@ -28,6 +39,7 @@ class ModelView(Contract):
     temperature: float
     input_check_threshold: float
     explanation: ExplanationDefaults
+    segmentation: SegmentationFacts | None = None
     license: str
     code_version: str
     notice: str = NOTICE

@@ -1,4 +1,4 @@
-"""The ten spatial parameters, each with its standing (design, decision 4)."""
+"""The ten spatial parameters, each with its standing (docs/architecture.md, decision 7)."""
 
 from typing import Annotated, Generic, Literal, TypeVar
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from neuroscan import NOTICE
 from neuroscan.contracts.enums import CamMethod
-from neuroscan.contracts.model import ExplanationDefaults, ModelView
+from neuroscan.contracts.model import ExplanationDefaults, ModelView, SegmentationFacts
 from neuroscan.contracts.problems import (
     MAX_UPLOAD_BYTES,
     BadImage,
@@ -144,6 +144,15 @@ async def model(service: ServiceDep) -> ModelView:
             layer=bundle.explanation.layer,
             region_threshold=bundle.explanation.region_threshold,
             reason=bundle.explanation.reason,
+        ),
+        segmentation=(
+            SegmentationFacts(
+                sha256=bundle.segmentation.sha256,
+                fitted_on=bundle.segmentation.fitted_on,
+                median_dice=bundle.segmentation_dice,
+            )
+            if bundle.segmentation
+            else None
         ),
         license=bundle.license,
         code_version=code_version(),

@@ -27,9 +27,15 @@ _OTHER = {Laterality.LEFT: Laterality.RIGHT, Laterality.RIGHT: Laterality.LEFT}
 
 @dataclass(frozen=True)
 class Side:
-    """The side in the picture; `offset_mm` is None without spacing or midline."""
+    """The side in the picture.
+
+    `offset_px` is the centroid's distance in working pixels from the midline, or from the middle of
+    the head or picture where there is none, positive to the right; `offset_mm` is None without
+    spacing or midline.
+    """
 
     image: Laterality
+    offset_px: float
     offset_mm: float | None
     by_midline: bool
 
@@ -53,6 +59,7 @@ def image_side(scene: Scene, lesion: Lesion) -> Side:
     side = Laterality.RIGHT if offset_px > 0 else Laterality.LEFT
     return Side(
         image=side if lateral else Laterality.CROSSES,
+        offset_px=offset_px,
         offset_mm=offset_mm if line is not None else None,
         by_midline=line is not None,
     )

@@ -1,6 +1,6 @@
 """Completing the geometry: plane by the classifier, spacing by the head's size, orientation.
 
-Sources: design decision 4. A head is taken to be 150 ± 8 mm broad on axial and coronal slices and
+A head is taken to be 150 ± 8 mm broad on axial and coronal slices and
 190 ± 10 mm long on sagittal ones.
 """
 

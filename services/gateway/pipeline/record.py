@@ -1,4 +1,4 @@
-"""The only place that writes results and moves a scan on (design, decision 6).
+"""The only place that writes results and moves a scan on (docs/architecture.md, "The ledger").
 
 Every function takes a session inside a transaction and locks the scan's row first, so that two
 messages about one scan are handled one after the other.

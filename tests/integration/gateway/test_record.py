@@ -1,4 +1,4 @@
-"""The ledger's rules: one result a stage, leases, attempts, cancellation (design, decision 6)."""
+"""The ledger's rules: one result a stage, leases, attempts, cancellation."""
 
 from datetime import timedelta
 

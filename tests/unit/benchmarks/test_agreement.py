@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from benchmarks.agreement import Held, dice, hold, size_of
-from neuroscan.contracts.enums import Laterality
 from neuroscan.imaging.region_mask import RegionMask
 from tests.unit.spatial.heads import Ellipse, axial_head, with_lesion
 
@@ -14,7 +13,7 @@ PEAK = (120, 160)
 
 
 def held(region: RegionMask, peak: tuple[int, int] = PEAK) -> Held:
-    annotated = size_of(PIXELS, TRUTH, "axial", 0.5)
+    annotated = size_of(PIXELS, RegionMask.certain(TRUTH), "axial", 0.5)
     return hold(PIXELS, TRUTH, annotated, region, peak, "axial", 0.5)
 
 
@@ -46,7 +45,9 @@ def test_a_larger_region_is_too_long_and_its_range_may_say_so() -> None:
 
 def test_the_other_side_is_wrong_and_the_peak_outside_is_a_miss() -> None:
     mirrored = np.ascontiguousarray(TRUTH[:, ::-1])
-    assert size_of(PIXELS, TRUTH, "axial", 0.5).side is Laterality.RIGHT
+    annotated = size_of(PIXELS, RegionMask.certain(TRUTH), "axial", 0.5)
+    assert annotated.lateralized
+    assert annotated.offset_px > 0
     found = held(RegionMask.certain(mirrored), (2, 2))
     assert not found.side_right
     assert not found.peak_inside

@@ -192,6 +192,9 @@ def test_the_model_states_its_facts(client: httpx.Client) -> None:
     assert facts["engine"] == "torch"
     assert facts["classes"] == list(bundle.classes)
     assert facts["explanation"]["layer"] == bundle.explanation.layer
+    assert bundle.segmentation is not None
+    assert facts["segmentation"]["sha256"] == bundle.segmentation.sha256
+    assert facts["segmentation"]["median_dice"] == bundle.segmentation_dice
     assert facts["notice"] == "Research use only. Not for diagnosis."
 
 

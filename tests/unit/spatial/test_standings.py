@@ -1,4 +1,4 @@
-"""What each parameter may claim, and what it must decline (design, decision 4)."""
+"""What each parameter may claim, and what it must decline (docs/architecture.md, decision 7)."""
 
 import math
 from collections.abc import Iterator

@@ -28,6 +28,17 @@ def test_the_best_pointing_wins_and_ties_go_to_the_better_region() -> None:
     assert "30%" in chosen.reason
 
 
+def test_pointing_within_a_standard_error_counts_as_equal() -> None:
+    # One standard error of 70 % among 100 slices is 4.6 %.
+    near, far = (
+        agreement("gradcam", "layer2[-1]", 0.66, 0.5),
+        agreement("gradcam", "layer3[-1]", 0.65, 0.9),
+    )
+    chosen = choose_explanation([agreement("hirescam", "layer2[-1]", 0.7, 0.3), near, far])
+    assert (chosen.method, chosen.layer) == ("gradcam", "layer2[-1]")
+    assert "in 66%" in chosen.reason
+
+
 def test_hirescam_at_the_last_layer_is_never_chosen() -> None:
     chosen = choose_explanation(
         [

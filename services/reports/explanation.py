@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from neuroscan.contracts.enums import RegionSource
+from neuroscan.contracts.enums import RegionSource, TumorClass
 from neuroscan.contracts.scan import ExplanationView
 from services.reports.wording import CLASS_NAMES, METHOD_NAMES, number, percent
 
@@ -35,6 +35,8 @@ def explanation_words(explanation: ExplanationView | None) -> str:
 def _measured_from(explanation: ExplanationView) -> str:
     if explanation.region_source is None or explanation.region is None:
         return ""
+    if explanation.target_label is TumorClass.NO_TUMOR:
+        return "Nothing is measured in a slice classified as no tumor."
     area = f"{explanation.region.area_px} px"
     if explanation.region_source is RegionSource.MAP:
         return f"Measured from the heat map’s region, {area}."

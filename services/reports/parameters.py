@@ -192,6 +192,9 @@ def _number(parameter: Parameter[float, Interval]) -> tuple[str, str]:
         stand_in = parameter.surrogate
         unit = "" if stand_in.unit in ("", "1", "ratio") else f" {stand_in.unit}"
         text = f"{stand_in.quantity}: {number(stand_in.value)}{unit}"
+        if parameter.range is not None:
+            low, high = parameter.range
+            text += f" ({number(low)} to {number(high)})"
         return DASH, _with_category(text, parameter.category)
     if parameter.value is None:
         return DASH, ""

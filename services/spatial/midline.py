@@ -50,8 +50,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Shift:
-    """`shift_mm` is positive towards the picture's right; `low_mm` to `high_mm` fit nearly as well.
+    """`shift_mm` is positive towards the picture's right.
 
+    What lies between `low_mm` and `high_mm`, but for a step at either end, fits nearly as well;
     `likeness` is the mirror correlation reached.
     """
 
@@ -115,8 +116,8 @@ def find_shift(
     return Shift(
         shift_mm=shift_mm,
         # Where the two ways of placing the midline differ, the range says so.
-        low_mm=min(float(near.min()), shift_mm),
-        high_mm=max(float(near.max()), shift_mm),
+        low_mm=min(float(near.min()), shift_mm) - STEP_MM,
+        high_mm=max(float(near.max()), shift_mm) + STEP_MM,
         likeness=float(scores.max()),
     )
 

@@ -26,7 +26,7 @@ NO_REGION = "There is no region: the map shows no positive evidence for the clas
 NO_HEAD = "No head was found in the picture."
 NO_PLANE = "The slice's plane is too uncertain."
 NOT_A_BRAIN = "The input check turned the picture away."
-NO_TUMOR = "The slice is classified as no tumor; what the map shows is not a lesion."
+NO_TUMOR = "The slice is classified as no tumor, so no region is read as a lesion."
 
 
 def about_region(source: RegionSource | None, dice: float | None) -> str:

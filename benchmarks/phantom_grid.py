@@ -59,11 +59,16 @@ class PhantomErrors:
 
 @dataclass(frozen=True)
 class EndToEnd:
-    """What the whole system makes of a phantom; `answer` is a class that a phantom doesn't have."""
+    """What the whole system makes of a phantom; `answer` is a class that a phantom doesn't have.
+
+    `source` is None where no region is measured; `on_lesion` says that the measured region touches
+    the lesion, `segmented` that the segmentation's does, measured or not.
+    """
 
     name: str
     answer: str
     source: str | None
+    on_lesion: bool
     dice: float
     side: bool
     longest_percent: float | None
@@ -115,8 +120,7 @@ def end_to_end(product: Product, made: Phantom, spec: PhantomSpec) -> EndToEnd:
     lesion = made.truth.lesion
     assert lesion is not None
     looks = product.look(made.pixels)
-    tumor = looks.answer is not TumorClass.NO_TUMOR
-    chosen = looks.regions.chosen if tumor else None
+    chosen = looks.regions.chosen if looks.measurable else None
     found = None if chosen is None else _measure(made, chosen.masks)
     sized = found.maximum_dimensions.value if found else None
     source = looks.regions.source if chosen else None
@@ -124,6 +128,7 @@ def end_to_end(product: Product, made: Phantom, spec: PhantomSpec) -> EndToEnd:
         name=spec.name,
         answer=looks.answer.value,
         source=source.value if isinstance(source, RegionSource) else None,
+        on_lesion=_lies_on(chosen, made),
         dice=0.0 if chosen is None else dice(chosen.masks.chosen, made.lesion_mask),
         side=found is not None and found.hemisphere.value == Laterality(lesion.side.value),
         longest_percent=_percent(sized and sized[0], lesion.longest_mm),

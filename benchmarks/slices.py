@@ -12,6 +12,7 @@ from benchmarks.agreement import Held, hold, size_of
 from neuroscan.contracts.enums import TumorClass
 from neuroscan.imaging.region_mask import RegionMask
 from neuroscan.network.bundle import Bundle, Description
+from neuroscan.network.layers import forward_with_features
 from neuroscan.network.preprocess import preprocess
 from neuroscan.network.segmenter import Segmenter
 from services.explain.cam import explain
@@ -33,7 +34,7 @@ class Seen:
     """One annotated slice: what is known of it, and each source's region, None where there is none.
 
     `lateralized` says that the annotated centroid lies more than 10 mm from the midline of an
-    axial or coronal slice; `has_sides` is False on sagittal slices and where the plane is unknown.
+    axial or coronal slice.
     """
 
     label: str
@@ -47,12 +48,21 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class Looks:
-    """What the bundle makes of a slice: the answer, both regions, both peaks."""
+    """What the bundle makes of a slice: the answer, both regions, both peaks.
+
+    `accepted` is the input check's word; without it no parameter is given.
+    """
 
     answer: TumorClass
+    accepted: bool
     regions: FoundRegions
     map_peak: Peak
     segmentation_peak: Peak
+
+    @property
+    def measurable(self) -> bool:
+        """Whether the system gives the lesion's parameters at all."""
+        return self.accepted and self.answer is not TumorClass.NO_TUMOR
 
 
 class Product:
@@ -62,6 +72,7 @@ class Product:
         self.description: Description = bundle.description
         self._model: ResNet = bundle.load_model()
         self._segmenter: Segmenter | None = bundle.load_segmenter()
+        self._check = bundle.load_input_check()
 
     @property
     def segments(self) -> bool:
@@ -69,18 +80,21 @@ class Product:
         return self._segmenter is not None
 
     def look(self, pixels: NDArray[np.uint8]) -> Looks:
-        """Classify, explain the answer, segment."""
+        """Check, classify, explain the answer, segment."""
         spec = self.description
         shape = (pixels.shape[0], pixels.shape[1])
         tensor = preprocess(pixels, spec.preprocessing)
         with torch.inference_mode():
-            answer = int(self._model(tensor).argmax())
+            logits, features = forward_with_features(self._model, tensor, spec.input_check.layers)
+            answer = int(logits.argmax())
+            accepted = float(self._check.score(features)[0]) <= spec.input_check.threshold
         chosen = spec.explanation
         cam = explain(self._model, tensor, answer, chosen.method, chosen.layer)
         evidence = upsample(cam.map, shape)
         segmented, peak = self._segment(pixels)
         return Looks(
             answer=TumorClass(spec.classes[answer]),
+            accepted=accepted,
             regions=FoundRegions(
                 map=find_region(cam.map, shape, chosen.region_threshold),
                 segmentation=found_region(segmented) if segmented else None,
@@ -125,11 +139,7 @@ def see_annotated(
             else hold(pixels, truth, annotated, found.masks, peak, case.plane, PIXEL_MM)
             for name, (found, peak) in regions.items()
         }
-        # What is classified as no tumor gets no parameters, whatever the regions.
-        if looks.answer is TumorClass.NO_TUMOR:
-            held[PRODUCT] = None
-        else:
-            held[PRODUCT] = held[SEGMENTATION] or held[MAP]
+        held[PRODUCT] = (held[SEGMENTATION] or held[MAP]) if looks.measurable else None
         seen.append(
             Seen(
                 label=case.picture.label,

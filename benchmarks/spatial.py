@@ -31,6 +31,8 @@ from training.subject import Subject, default_out, open_subject
 
 RESULT, SECTION = "spatial.json", "spatial.md"
 SPLIT = "patient"
+# Where a part of the measurement goes, so that it never stands in for the whole in a card.
+TRIAL = "trial"
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +53,8 @@ def main(words: list[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace) -> None:
     """Raises `BundleError`, `DataError` and `LeakError`."""
-    out: Path = arguments.out or default_out(arguments.bundle, SPLIT)
+    part = SPLIT if arguments.limit is None and not arguments.phantoms_only else TRIAL
+    out: Path = arguments.out or default_out(arguments.bundle, part)
     out.mkdir(parents=True, exist_ok=True)
     product = Product(Bundle.read(arguments.bundle))
     specs = list(grid(SIZES_MM if arguments.limit is None else SIZES_MM[:1]))
@@ -65,6 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
         version=spec.version,
         software=__version__,
         sha256=spec.sha256,
+        part=f"{SPLIT}, test",
         segmenter_sha256=spec.segmentation.sha256 if spec.segmentation else None,
         seed=arguments.seed,
         phantoms=tuple(errors),
@@ -139,7 +143,9 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--bundle", type=Path, required=True, help="folder of the bundle")
     parser.add_argument("--data", type=Path, help="folder with manifest.csv")
     parser.add_argument(
-        "--out", type=Path, help="folder of the results (default: build/evaluation/BUNDLE/patient)"
+        "--out",
+        type=Path,
+        help="folder of the results (default: build/evaluation/BUNDLE/patient; a part's: …/trial)",
     )
     parser.add_argument("--phantoms-only", action="store_true", help="without annotated slices")
     parser.add_argument("--limit", type=int, help="at most so many slices and phantoms")

@@ -27,6 +27,7 @@ class Spatial:
     bundle: str
     version: str
     software: str
+    part: str
     sha256: str
     segmenter_sha256: str | None
     seed: int
@@ -95,7 +96,8 @@ def spatial_section(found: Spatial) -> str:
             (
                 f"On {found.sources[0].slices} test slices with an annotated tumor (0.98 mm a "
                 "pixel). The heat map explains the network's own answer. A slice without a region "
-                "is a miss, has Dice 0 and the wrong side; errors stand on the slices with one. In "
+                "is a miss, has Dice 0 and the wrong side; errors stand on the slices with one. "
+                "Spacing and plane are given, so that the region's error stands alone. In "
                 "brackets: 95 % intervals by patient group."
             ),
             _target_table(found),
@@ -103,7 +105,8 @@ def spatial_section(found: Spatial) -> str:
             (
                 "*Range holds*: the annotated longest diameter lies within the range that stands "
                 "beside the value. *As the system reports it*: the segmentation's region, else the "
-                "map's, and none when the slice is classified as no tumor. *Side right*: the "
+                "map's, and none when the slice is classified as no tumor or the input check turns "
+                "it away. *Side right*: the "
                 "region's centroid lies on the tumor's side of the midline, on axial and coronal "
                 "slices whose annotated centroid lies more than 10 mm from it."
             ),
@@ -207,18 +210,20 @@ def _part_table(parts: Sequence[PartFigures]) -> str:
 
 def phantom_table(phantoms: Sequence[PhantomErrors], ends: Sequence[EndToEnd]) -> str:
     """Each parameter from the phantom's own mask, and end to end."""
-    tumor = [one for one in ends if one.source is not None]
+    tumor = [one for one in ends if one.on_lesion]
     rows = [
-        ["lesion found", "given", _count([one.source is not None for one in ends])],
-        ["segmentation touches the lesion", "given", _count([one.segmented for one in ends])],
+        ["a region is measured", "given", _count([one.source is not None for one in ends])],
+        ["it lies on the lesion", "given", _count([one.on_lesion for one in ends])],
+        ["the segmentation's lies on the lesion", "given", _count([one.segmented for one in ends])],
         ["side right", _count([one.side for one in phantoms]),
-         f"{_count([one.side for one in tumor])} of those found"],
+         f"{_count([one.side for one in tumor])} of those on the lesion"],
         ["region right", _count([one.place for one in phantoms]), "–"],
         ["longest diameter, largest error", _largest([one.longest_percent for one in phantoms]),
-         f"median {_middle([one.longest_percent for one in tumor])}"],
+         f"median {_middle([one.longest_percent for one in tumor])} of those on the lesion"],
         ["perpendicular, largest error",
          _largest([one.perpendicular_percent for one in phantoms]), "–"],
-        ["Dice, median", "1", f"{np.median([one.dice for one in tumor]):.2f}" if tumor else "–"],
+        ["Dice, median", "1",
+         f"{np.median([one.dice for one in tumor]):.2f} of those on the lesion" if tumor else "–"],
     ]  # fmt: skip
     return table(["", "from its own mask", "end to end"], rows)
 
@@ -236,9 +241,18 @@ def _shift_table(phantoms: Sequence[PhantomErrors]) -> str:
                 f"{np.mean(known):.2f} mm" if known else "–",
                 f"{np.percentile(known, 95):.2f} mm" if known else "–",
                 f"{max(known):.2f} mm" if known else "–",
+                f"{sum(error <= 1 for error in known)} of {len(known)}",
             ]
         )
-    header = ["midline shift", "phantoms", "assessed", "mean error", "95th percentile", "largest"]
+    header = [
+        "midline shift",
+        "phantoms",
+        "assessed",
+        "mean error",
+        "95th percentile",
+        "largest",
+        "within 1 mm",
+    ]
     return table(header, rows)
 
 

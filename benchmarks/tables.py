@@ -75,7 +75,8 @@ def source_figures(source: str, seen: Sequence[Seen], seed: int) -> SourceFigure
     groups = [one.group for one in seen]
     weights = group_weights(groups, RESAMPLES, seed)
     known = [(one, group) for one, group in zip(held, groups, strict=True) if one is not None]
-    known_weights = group_weights([group for _, group in known], RESAMPLES, seed)
+    # Without any region there is nothing to resample, and no error.
+    known_weights = group_weights([group for _, group in known] or ["none"], RESAMPLES, seed)
 
     def errors(value: Callable[[Held], float]) -> ErrorFigures | None:
         return _errors(np.array([value(one) for one, _ in known]), known_weights) if known else None

@@ -37,6 +37,8 @@ from training.subject import Subject, add_shared_arguments, default_out, open_su
 
 RESULT, SECTION = "explain-quality.json", "explain-quality.md"
 SPLIT = "patient"
+# Where a part of the measurement goes, so that it never stands in for the whole in a card.
+TRIAL = "trial"
 PERTURBED = 60
 
 log = logging.getLogger(__name__)
@@ -54,7 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> None:
     """Measure, print, write. Raises `BundleError`, `DataError` and `LeakError`."""
     torch.set_num_threads(arguments.threads)
-    out: Path = arguments.out or default_out(arguments.bundle, SPLIT)
+    out: Path = arguments.out or default_out(
+        arguments.bundle, SPLIT if arguments.limit is None else TRIAL
+    )
     with open_subject(arguments.bundle, arguments.data, SPLIT, out) as subject:
         packs = subject.packs
         if not isinstance(packs, DataPacks):

@@ -93,11 +93,17 @@ def test_the_section_shows_targets_sources_and_parts() -> None:
     sources = tuple(source_figures(name, SLICES, seed=0) for name in (MAP, SEGMENTATION))
     text = spatial_section(
         Spatial(
-            notice="", bundle="b", version="1", software="1", sha256="0", segmenter_sha256="1",
-            seed=0, phantoms=(), end_to_end=(), sources=sources,
+            notice="", bundle="b", version="1", software="1", part="p", sha256="0",
+            segmenter_sha256="1", seed=0, phantoms=(), end_to_end=(), sources=sources,
             parts=tuple(part_figures([MAP], SLICES)), healthy=3, silent=sources[0].peak_inside,
         )
     )  # fmt: skip
     assert "| segmentation | median Dice | 0.850 | 0.800 | 0.700" in text
     assert "empty on 3 test slices without a tumor" in text
     assert "| slices without a region | 1 | 1 |" in text
+
+
+def test_a_source_without_any_region_has_no_errors() -> None:
+    found = source_figures(MAP, [seen(0, None), seen(1, None)], seed=0)
+    assert (found.without_region, found.dice.value, found.peak_inside.value) == (2, 0, 0)
+    assert (found.centroid_mm, found.longest_percent, found.range_holds) == (None, None, None)

@@ -74,8 +74,9 @@ def quality_section(found: Quality) -> str:
             "Deletion (lower is better) and insertion (higher) are mean probabilities of the class "
             "as its places are blurred, or shown, most relevant first; ROAD (higher) compares the "
             "loss of the least and the most relevant tenth. *Shuffled weights*: rank correlation "
-            "with the map of the same network with shuffled weights; a map that explains the "
-            "network is near 0."
+            "with the map of the same network with shuffled weights. Near 1 the map would draw the "
+            "picture, whatever the network knows; far from 0 on either side (Grad-CAM++, the "
+            "gradient) part of it does."
         ),
     ]
     return "\n\n".join(blocks) + "\n"
@@ -129,7 +130,7 @@ def _table(found: Quality) -> str:
 
 
 def _sharper(rows: Sequence[RowFigures], chosen: Explanation) -> list[str]:
-    """A sentence for maps that are sharper than the chosen one and point worse."""
+    """A sentence for maps that are sharper than the chosen one and clearly point worse."""
     own = next(row for row in rows if (row.method, row.layer) == (chosen.method, chosen.layer))
     sharper = [
         (row.sharpness, row)
@@ -137,7 +138,7 @@ def _sharper(rows: Sequence[RowFigures], chosen: Explanation) -> list[str]:
         if row.method in METHOD_NAMES
         and row.sharpness is not None
         and row.sharpness > (own.sharpness or 0.0)
-        and row.pointing.value < own.pointing.value
+        and row.pointing.value < own.pointing.low
     ]
     if not sharper:
         return []

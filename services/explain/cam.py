@@ -32,7 +32,8 @@ class Cam:
     """A class activation map.
 
     `map` is float32 (h, w) at the layer's own resolution, as the method gives it: not scaled, and
-    signed (above 0 speaks for the class). `score` is the class's logit.
+    signed (above 0 speaks for the class). That of a sum of layers lies between 0 and 1 (`summed`).
+    `score` is the class's logit.
     """
 
     map: FloatMap

@@ -20,6 +20,7 @@ from typing import Literal, Self, TypeVar
 import httpx
 from pydantic import ValidationError
 
+from neuroscan.contracts.access import KeyCreate, KeyList, LinkView, NewKey
 from neuroscan.contracts.base import Contract
 from neuroscan.contracts.enums import DisplayConvention, ScanState, TumorClass
 from neuroscan.contracts.patient import PatientCreate, PatientPage, PatientSearch, PatientView
@@ -228,6 +229,32 @@ class Client:
         """Patients by part of the name or record number."""
         response = self._send("POST", "/v1/patients/search", json=search.model_dump(mode="json"))
         return _parse(PatientPage, response)
+
+    def keys(self) -> KeyList:
+        """Every API key, without secrets."""
+        return _parse(KeyList, self._send("GET", "/v1/keys"))
+
+    def create_key(self, new: KeyCreate) -> NewKey:
+        """A new API key; its secret is in the answer, this once."""
+        response = self._send(
+            "POST",
+            "/v1/keys",
+            json=new.model_dump(mode="json"),
+            headers={"Idempotency-Key": uuid.uuid4().hex},
+        )
+        return _parse(NewKey, response)
+
+    def revoke_key(self, key_id: str) -> None:
+        """End a key and its sessions at once."""
+        self._send("DELETE", f"/v1/keys/{key_id}")
+
+    def link(self) -> str:
+        """A URL that signs a browser in as this client, once, within ten minutes.
+
+        The code stands behind `#`, which browsers keep to themselves.
+        """
+        made = _parse(LinkView, self._send("POST", "/v1/links"))
+        return f"{self._url.rstrip('/')}/#code={made.code}"
 
     def _send(
         self,

@@ -4,12 +4,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # The one line that names the model in use when nobody chooses another.
 SHIPPED_BUNDLE = REPOSITORY / "models" / "guided"
+SECRET_LENGTH_MIN = 32
 
 
 class _FromEnvironment(BaseSettings):
@@ -57,10 +58,41 @@ class InferenceSettings(ModelSettings):
     item_deadline: timedelta = timedelta(seconds=10)
 
 
-class GatewaySettings(_FromEnvironment):
+class SecretSettings(_FromEnvironment):
+    """`SERVER_SECRET`, or `SERVER_SECRET_FILE` that holds it: at least 32 characters, no default.
+
+    Changing it ends every key, session and webhook secret.
+    """
+
+    server_secret: SecretStr | None = None
+    server_secret_file: Path | None = None
+
+    def read(self) -> str:
+        """The secret; raises `ValueError` when there is none or it is too short."""
+        secret = self.server_secret.get_secret_value() if self.server_secret else ""
+        if not secret and self.server_secret_file:
+            secret = self.server_secret_file.read_text(encoding="utf-8").strip()
+        if len(secret) < SECRET_LENGTH_MIN:
+            raise ValueError(
+                f"SERVER_SECRET (or SERVER_SECRET_FILE) must hold {SECRET_LENGTH_MIN} characters "
+                "at least. Make one with: openssl rand -hex 32"
+            )
+        return secret
+
+
+class DatabaseSettings(_FromEnvironment):
+    """`DATABASE_URL` of the application's role, `DATABASE_OWNER_URL` of the role that owns tables.
+
+    Without the second the first does both, and the audit has its triggers only.
+    """
+
+    database_url: str = "postgresql+psycopg://neuroscan@127.0.0.1/neuroscan"
+    database_owner_url: str | None = None
+
+
+class GatewaySettings(DatabaseSettings):
     """The gateway and its recorder."""
 
-    database_url: str = "postgresql+psycopg://postgres@127.0.0.1/neuroscan"
     inference_url: str = "http://127.0.0.1:8001"
     reports_url: str = "http://127.0.0.1:8002"
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.1", "localhost", "[::1]")

@@ -24,7 +24,8 @@ def stack() -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def api(stack: Stack) -> Iterator[httpx.Client]:
     """A client of the running gateway."""
-    with httpx.Client(base_url=stack.url, timeout=60, trust_env=False) as client:
+    bearer = {"Authorization": f"Bearer {stack.key}"}
+    with httpx.Client(base_url=stack.url, headers=bearer, timeout=60, trust_env=False) as client:
         yield client
 
 

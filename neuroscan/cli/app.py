@@ -8,6 +8,7 @@ import sys
 import typer
 
 from neuroscan import NOTICE, __version__
+from neuroscan.cli.access import keys, link
 from neuroscan.cli.analyze import analyze
 from neuroscan.cli.demo import demo
 from neuroscan.cli.doctor import doctor
@@ -22,8 +23,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (up, analyze, phantom, doctor, demo):
+for command in (up, analyze, phantom, doctor, demo, link):
     app.command()(command)
+app.add_typer(keys, name="keys")
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from neuroscan.cli.memory import pss_bytes
 from neuroscan.client import Client
 from neuroscan.contracts.enums import DisplayConvention
 from neuroscan.phantoms import PhantomFile, write_phantoms
-from neuroscan.stack import Stack, StackState, find_running
+from neuroscan.stack import Stack, StackState, find_running, local_key
 
 REPEATS = 5
 _SETTLE_S = 3.0
@@ -32,22 +32,22 @@ def run_measure(console: Console, data_dir: Path) -> None:
     running = find_running(data_dir)
     if running:
         console.print(f"Measuring the stack on {running.url}.")
-        _report(console, running)
+        _report(console, running, local_key(data_dir))
         return
     began = time.monotonic()
     with Stack() as stack:
         with console.status("Starting a stack in a temporary folder …"):
             stack.wait_ready()
         console.print(f"Ready after {time.monotonic() - began:.1f} s (fresh folder).")
-        _report(console, stack.state)
+        _report(console, stack.state, stack.key)
 
 
-def _report(console: Console, state: StackState) -> None:
+def _report(console: Console, state: StackState, key: str) -> None:
     time.sleep(_SETTLE_S)
     before = pss_bytes(state)
     with (
         console.status(f"One slice, {REPEATS + 1} times …"),
-        Client(state.url) as client,
+        Client(state.url, key) as client,
         tempfile.TemporaryDirectory() as folder,
     ):
         phantom = next(file for file in write_phantoms(Path(folder)) if file.truth.lesion)

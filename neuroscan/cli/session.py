@@ -8,7 +8,7 @@ from rich.console import Console
 
 from neuroscan.cli.options import DEFAULT_DATA_DIR
 from neuroscan.client import Client
-from neuroscan.stack import Stack, find_running
+from neuroscan.stack import Stack, find_running, local_key
 
 
 @contextmanager
@@ -21,8 +21,10 @@ def session(
     be started gets a temporary folder: nothing of the call is left behind.
     """
     if url is None:
-        running = find_running(data_dir or DEFAULT_DATA_DIR)
+        folder = data_dir or DEFAULT_DATA_DIR
+        running = find_running(folder)
         url = running.url if running else None
+        key = local_key(folder) if running and key is None else key
     if url is not None:
         with Client(url, key) as client:
             yield client
@@ -30,5 +32,5 @@ def session(
     with Stack(data_dir) as stack:
         with console.status("Starting the services …"):
             ready_url = stack.wait_ready()
-        with Client(ready_url, key) as client:
+        with Client(ready_url, stack.key) as client:
             yield client

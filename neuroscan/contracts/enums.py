@@ -143,3 +143,28 @@ class Sex(StrEnum):
     MALE = "male"
     OTHER = "other"
     UNKNOWN = "unknown"
+
+
+class Role(StrEnum):
+    """What a caller may do; each role may do all that those before it may.
+
+    `submitter`: its own scans, no patients. `clinician`: all scans, patients, reviews. `admin`:
+    keys, audit, what failed for good.
+    """
+
+    SUBMITTER = "submitter"
+    CLINICIAN = "clinician"
+    ADMIN = "admin"
+
+    def includes(self, other: "Role") -> bool:
+        """Whether this role may do what the other may."""
+        order = list(Role)
+        return order.index(self) >= order.index(other)
+
+
+class DeliveryState(StrEnum):
+    """How far a webhook's notice has come."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"

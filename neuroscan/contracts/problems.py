@@ -7,7 +7,8 @@ NeuroscanError
 │   └── DecodeLimit  ImageTooSmall
 ├── BadRequest               the rest of the request is off
 │   ├── InvalidRequest  BadCursor  PatientMismatch  UnknownPatient  RequestTooLarge
-│   └── HostNotAllowed  CrossOrigin  RangeNotSatisfiable
+│   ├── HostNotAllowed  CrossOrigin  RangeNotSatisfiable  TooManyFiles  AddressRefused
+│   └── Unauthenticated  Forbidden  CsrfRejected  TooManyRequests
 ├── NotFound  Conflict …     the state of things does not allow it
 └── Unavailable              a part of the system can't answer now; worth another try
 """
@@ -230,6 +231,55 @@ class RangeNotSatisfiable(BadRequest):
     status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
     title = "The range lies outside the file"
     default_detail = "Ask for bytes that the file has; its size stands in Content-Range."
+
+
+class TooManyFiles(BadRequest):
+    code = "too_many_files"
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    title = "The batch is too large"
+    default_detail = "A batch takes at most 500 files and 2 GiB. Send the rest in another batch."
+
+
+class AddressRefused(BadRequest):
+    code = "address_refused"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    title = "This address may not be called"
+    default_detail = "Webhooks go to public addresses by HTTPS. The operator can allow others."
+
+
+class Unauthenticated(BadRequest):
+    code = "unauthenticated"
+    status = HTTPStatus.UNAUTHORIZED
+    title = "Who is calling?"
+    default_detail = (
+        "Send a valid API key as `Authorization: Bearer <key>`, or sign in on the page again."
+    )
+
+
+class Forbidden(BadRequest):
+    code = "forbidden"
+    status = HTTPStatus.FORBIDDEN
+    title = "This caller may not do that"
+    default_detail = "The caller's role does not include this call. Ask an administrator."
+
+
+class CsrfRejected(BadRequest):
+    code = "csrf_rejected"
+    status = HTTPStatus.FORBIDDEN
+    title = "The page's token is missing or old"
+    default_detail = (
+        "A change that is made with the session's cookie needs the page's own `Origin` and the "
+        "session's `X-CSRF-Token`. Reload the page."
+    )
+
+
+class TooManyRequests(BadRequest):
+    code = "too_many_requests"
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    title = "Too many requests"
+    default_detail = (
+        "This caller sends more than the installation allows. Wait as Retry-After says."
+    )
 
 
 class NotFound(NeuroscanError):

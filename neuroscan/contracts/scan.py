@@ -6,7 +6,7 @@ from pydantic import Field
 
 from neuroscan import NOTICE
 from neuroscan.contracts.base import Contract
-from neuroscan.contracts.enums import ImageFormat, ScanState, StageName, StageState
+from neuroscan.contracts.enums import ImageFormat, ScanState, StageName, StageState, TumorClass
 from neuroscan.contracts.geometry import Geometry
 from neuroscan.contracts.problems import Problem
 from neuroscan.contracts.results import Classification, ExplanationFacts, InputCheck, ModelFacts
@@ -55,6 +55,16 @@ class StageView(Contract):
     problem: Problem | None
 
 
+class ReviewView(Contract):
+    """A reader's verdict: the newest counts. `principal` is who gave it, as a key's id."""
+
+    label: TumorClass
+    agrees: bool
+    comment: str
+    principal: str
+    at: datetime
+
+
 class ScanView(Contract):
     """A scan as it is now."""
 
@@ -63,6 +73,10 @@ class ScanView(Contract):
     state: ScanState
     reference: str | None
     patient_id: str | None
+    batch_id: str | None = None
+    duplicate_of: str | None = Field(
+        default=None, description="The patient's first scan of the very same picture"
+    )
     created_at: datetime
     updated_at: datetime
     acquired_at: datetime | None
@@ -72,7 +86,7 @@ class ScanView(Contract):
     explanation: ExplanationView | None = None
     spatial: SpatialParameters | None = None
     report: ReportView | None = None
-    review: None = None
+    review: ReviewView | None = None
     stages: list[StageView]
     model: ModelFacts | None = None
     notice: str = NOTICE

@@ -1,7 +1,9 @@
 """The data folder of a local stack: what lies where, who may enter, and the lock on it."""
 
+import contextlib
 import fcntl
 import os
+import secrets
 import stat
 import tempfile
 import time
@@ -44,6 +46,16 @@ class DataFolder:
         return self.root / "objects"
 
     @property
+    def server_secret(self) -> Path:
+        """The secret of the gateway's keys and sessions."""
+        return self.root / "server.secret"
+
+    @property
+    def local_key(self) -> Path:
+        """The API key of this machine's owner."""
+        return self.root / "local.key"
+
+    @property
     def run(self) -> Path:
         """What only matters while a stack runs."""
         return self.root / "run"
@@ -64,6 +76,7 @@ class DataFolder:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             for folder in (self.valkey, self.objects, self.run):
                 folder.mkdir(mode=0o700, exist_ok=True)
+            _write_once(self.server_secret, secrets.token_hex(32))
         except OSError as error:
             raise FolderUnusable(
                 f"The data folder {self.root} can't be made ({error.strerror}); "
@@ -102,6 +115,14 @@ def _try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _write_once(file: Path, text: str) -> None:
+    """Write a file for the owner's eyes only, unless it is there."""
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as handle:
+            handle.write(text + "\n")
 
 
 def new_socket_folder() -> Path:

@@ -110,9 +110,10 @@ class Launcher:
     def _choose(self, host: str, port: int) -> Addresses:
         """Outside servers where the environment names them, embedded ones where it does not."""
         database_url = self._environment.get("DATABASE_URL")
-        if not database_url:
+        owner_url = self._environment.get("DATABASE_OWNER_URL") or database_url
+        if not database_url or not owner_url:
             self._postgres = embedded_postgres(self._folder, self._sockets / "db", self._output)
-            database_url = self._postgres.database_url
+            database_url, owner_url = self._postgres.database_url, self._postgres.owner_url
         broker_url = self._environment.get("BROKER_URL")
         if not broker_url:
             self._valkey = EmbeddedValkey(self._folder, self._sockets / "valkey.sock")
@@ -120,9 +121,11 @@ class Launcher:
         inner = free_ports(len(SERVED))
         return Addresses(
             database_url=database_url,
+            database_owner_url=owner_url,
             broker_url=broker_url,
             object_store_url=self._environment.get("OBJECT_STORE_URL")
             or self._folder.objects.as_uri(),
+            folder=self._folder,
             host=host,
             ports={**dict(zip(SERVED, inner, strict=True)), "gateway": port},
         )
@@ -161,7 +164,7 @@ class Launcher:
             self._keep(service)
         if self._postgres:
             await self._postgres.start(self._supervisor)
-        await self._migrate()
+        await self._prepare()
         for service in LATE:
             self._keep(service)
         await self._until_ready()
@@ -170,6 +173,7 @@ class Launcher:
         took_s = time.monotonic() - self._began
         self._output.line("neuroscan", f"every service answers after {took_s:.1f} s")
         self._output.line("neuroscan", f"NeuroScan is ready on {self._url} (API page: /docs)")
+        self._output.line("neuroscan", f"its key is in {self._folder.local_key}")
         self._output.line("neuroscan", NOTICE)
 
     def _keep(self, service: str) -> None:
@@ -177,11 +181,11 @@ class Launcher:
             service_program(service, self._addresses, self._folder, self._environment)
         )
 
-    async def _migrate(self) -> None:
-        program = service_program("migrate", self._addresses, self._folder, self._environment)
+    async def _prepare(self) -> None:
+        program = service_program("prepare", self._addresses, self._folder, self._environment)
         if await self._supervisor.run_once(program) != 0:
             raise ServerFailed(
-                "The database can't be brought up to date; the lines of `migrate` above say why."
+                "The database can't be brought up to date; the lines of `prepare` above say why."
             )
 
     async def _until_ready(self) -> None:
@@ -210,7 +214,7 @@ class Launcher:
                 started_at=self._started_at,
                 ready=self._ready,
                 socket_folder=self._sockets,
-                database_url=self._postgres.database_url if self._postgres else None,
+                database_url=self._postgres.owner_url if self._postgres else None,
                 broker_url=self._valkey.broker_url if self._valkey else None,
                 object_store_url=self._addresses.object_store_url if embedded_store else None,
                 services={

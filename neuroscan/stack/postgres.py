@@ -28,6 +28,7 @@ from neuroscan.stack.supervisor import Program, Supervisor
 SYSTEM_USER = "neuroscan-db"
 DATABASE = "neuroscan"
 SUPERUSER = "postgres"
+APPLICATION_ROLE = "neuroscan"
 START_LIMIT_S = 60.0
 _FAILED_STARTS_MAX = 3
 # PostgreSQL is put into its cluster before it changes its user. This name leads there without
@@ -57,9 +58,14 @@ class EmbeddedPostgres:
     user: str | None
 
     @property
-    def database_url(self) -> str:
-        """For SQLAlchemy with psycopg."""
+    def owner_url(self) -> str:
+        """For SQLAlchemy with psycopg, as the role that owns everything."""
         return f"postgresql+psycopg://{SUPERUSER}@/{DATABASE}?host={self.sockets}"
+
+    @property
+    def database_url(self) -> str:
+        """The same as the application's role, which owns nothing."""
+        return f"postgresql+psycopg://{APPLICATION_ROLE}@/{DATABASE}?host={self.sockets}"
 
     def program(self) -> Program:
         """The server, which ends fast on SIGINT and at once on SIGQUIT."""
@@ -131,6 +137,11 @@ class EmbeddedPostgres:
                 ).fetchone()
                 if found is None:
                     connection.execute(f"CREATE DATABASE {DATABASE}")
+                role = connection.execute(
+                    "SELECT 1 FROM pg_roles WHERE rolname = %s", (APPLICATION_ROLE,)
+                ).fetchone()
+                if role is None:
+                    connection.execute(f"CREATE ROLE {APPLICATION_ROLE} LOGIN")
         except psycopg.OperationalError:
             return False
         return True

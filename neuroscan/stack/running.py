@@ -33,6 +33,16 @@ def find_running(data_dir: Path) -> StackState | None:
     return read_state(folder.state) if folder.in_use() else None
 
 
+def local_key(data_dir: Path) -> str:
+    """The API key that a stack on this folder wrote for its owner; raises `StackError`."""
+    try:
+        return DataFolder.at(data_dir).local_key.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise StackError(
+            f"There is no key in {data_dir}; start `neuroscan up` there once."
+        ) from error
+
+
 class Stack:
     """A launcher in a process of its own, which ends with the block, or with this process.
 
@@ -115,6 +125,11 @@ class Stack:
         if state is None:
             raise StackError(f"No stack runs on {self.folder.root}.")
         return state
+
+    @property
+    def key(self) -> str:
+        """The API key of the stack's owner."""
+        return local_key(self.folder.root)
 
     @property
     def url(self) -> str:

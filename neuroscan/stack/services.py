@@ -26,20 +26,28 @@ _MODULES = {
     "reports": "services.reports",
     "recorder": "services.gateway.recorder",
     "gateway": "services.gateway",
-    "migrate": "services.gateway.db.migrate",
+    "prepare": "services.gateway.prepare",
 }
 # The gateway takes nothing new before its workers end; those it calls end after it.
 _STOP_RANKS = {"gateway": 0, "recorder": 1, "explain": 1, "spatial": 1}
 _LAST_SERVICE_RANK = 2
-_SHARED = ("BROKER_URL", "DATABASE_URL", "INFERENCE_URL", "OBJECT_STORE_URL", "REPORTS_URL")
+_SHARED = (
+    "BROKER_URL",
+    "DATABASE_URL",
+    "INFERENCE_URL",
+    "OBJECT_STORE_URL",
+    "REPORTS_URL",
+    "SERVER_SECRET_FILE",
+)
+_OWNERS = ("DATABASE_OWNER_URL", "LOCAL_KEY_FILE")
 _NEEDS: Mapping[str, tuple[str, ...]] = {
     "inference": (),
     "explain": ("BROKER_URL", "OBJECT_STORE_URL"),
     "spatial": ("BROKER_URL", "OBJECT_STORE_URL"),
     "reports": (),
-    "recorder": _SHARED,
+    "recorder": (*_SHARED, "DATABASE_OWNER_URL"),
     "gateway": _SHARED,
-    "migrate": ("DATABASE_URL",),
+    "prepare": ("DATABASE_URL", "SERVER_SECRET_FILE", *_OWNERS),
 }
 
 
@@ -48,8 +56,10 @@ class Addresses:
     """Where everything is; `ports` are those of the served services and the gateway."""
 
     database_url: str
+    database_owner_url: str
     broker_url: str
     object_store_url: str
+    folder: DataFolder
     host: str
     ports: Mapping[str, int]
 
@@ -65,6 +75,9 @@ class Addresses:
         """The addresses that a service is told."""
         everything = {
             "DATABASE_URL": self.database_url,
+            "DATABASE_OWNER_URL": self.database_owner_url,
+            "SERVER_SECRET_FILE": str(self.folder.server_secret),
+            "LOCAL_KEY_FILE": str(self.folder.local_key),
             "BROKER_URL": self.broker_url,
             "OBJECT_STORE_URL": self.object_store_url,
             "INFERENCE_URL": self.url("inference") or "",
@@ -80,7 +93,9 @@ def service_program(
     service: str, addresses: Addresses, folder: DataFolder, environment: Mapping[str, str]
 ) -> Program:
     """How to run a service; `environment` is the caller's, whose own settings are kept."""
-    passed = {name: value for name, value in environment.items() if name not in _SHARED}
+    passed = {
+        name: value for name, value in environment.items() if name not in (*_SHARED, *_OWNERS)
+    }
     # One thread a process: the services share the machine, and torch slows down many times over
     # when its threads wait for one another on busy cores.
     defaults = {"LOG_FORMAT": "console", "OMP_NUM_THREADS": "1", "TORCH_THREADS": "1"}

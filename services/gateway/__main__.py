@@ -1,30 +1,24 @@
 """`python -m services.gateway`: serve the public API."""
 
-import ipaddress
 import os
 import sys
 
 import uvicorn
 from prometheus_client import start_http_server
 
+from neuroscan.settings import SecretSettings
 from neuroscan.telemetry import configure_logs
 from services.gateway.app import create_app
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address; any other name counts as reachable."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def main() -> None:
     """Serve until SIGTERM."""
     host = os.environ.get("HOST", "127.0.0.1")
     port = int(os.environ.get("PORT", "8000"))
-    if not is_loopback(host):
-        sys.exit("The gateway has no keys yet, so it listens on loopback only. Set HOST=127.0.0.1.")
+    try:
+        SecretSettings().read()
+    except (ValueError, OSError) as error:
+        sys.exit(f"gateway: {error}")
     configure_logs("gateway")
     metrics_port = os.environ.get("METRICS_PORT")
     if metrics_port:

@@ -11,8 +11,13 @@ from fastapi_offline import FastAPIOffline
 from neuroscan import NOTICE, __version__
 from neuroscan.imaging.pool import DecodePool
 from neuroscan.queues import broker_client
-from neuroscan.settings import BrokerSettings, GatewaySettings
+from neuroscan.settings import BrokerSettings, GatewaySettings, SecretSettings
 from services.gateway import errors
+from services.gateway.auth import endpoints as access_endpoints
+from services.gateway.auth.middleware import Authentication
+from services.gateway.auth.principal import ANYBODY
+from services.gateway.auth.secrets import ServerSecret
+from services.gateway.auth.service import AccessService
 from services.gateway.health import endpoints as health_endpoints
 from services.gateway.health.checks import HealthChecks
 from services.gateway.middleware import RequestEnvelope
@@ -20,6 +25,7 @@ from services.gateway.patients import endpoints as patient_endpoints
 from services.gateway.patients.service import PatientService
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans import endpoints as scan_endpoints
+from services.gateway.scans.intake import Intake
 from services.gateway.scans.service import ScanService
 
 DESCRIPTION = f"""
@@ -33,6 +39,8 @@ ten spatial parameters each with its standing, and a PDF report.
 class State(TypedDict):
     """What requests find in `request.state`."""
 
+    access: AccessService
+    intake: Intake
     scans: ScanService
     patients: PatientService
     health: HealthChecks
@@ -50,11 +58,19 @@ def create_app() -> FastAPI:
         redoc_url=None,
     )
     app.state.stopping = _never
+    # The last that is added is the outermost.
+    app.add_middleware(Authentication)
     app.add_middleware(RequestEnvelope, allowed_hosts=settings.allowed_hosts)
     errors.install(app)
-    for endpoints in (scan_endpoints, patient_endpoints, health_endpoints):
+    for endpoints in (scan_endpoints, patient_endpoints, access_endpoints, health_endpoints):
         app.include_router(endpoints.router, responses=errors.other_responses())
-    app.add_api_route("/", _to_docs, include_in_schema=False, response_class=RedirectResponse)
+    app.add_api_route(
+        "/",
+        _to_docs,
+        dependencies=[ANYBODY],
+        include_in_schema=False,
+        response_class=RedirectResponse,
+    )
     return app
 
 
@@ -78,10 +94,16 @@ async def _lifespan(_: FastAPI) -> AsyncIterator[State]:
         settings.decode_memory_mib,
     )
     decoder.warm_up()
-    scans = ScanService(pipeline, decoder)
+    scans = ScanService(pipeline)
     health = HealthChecks(pipeline, broker_client(BrokerSettings()))
     try:
-        yield {"scans": scans, "patients": PatientService(pipeline, scans), "health": health}
+        yield {
+            "access": AccessService(pipeline.engine, ServerSecret(SecretSettings().read())),
+            "intake": Intake(pipeline, decoder),
+            "scans": scans,
+            "patients": PatientService(pipeline, scans),
+            "health": health,
+        }
     finally:
         health.close()
         decoder.close()

@@ -1,16 +1,15 @@
-"""What a request can use: services from the application's state, the caller, the request's id."""
+"""What a request can use: services from the application's state, the request's id."""
 
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Path, Request
 
+from services.gateway.auth.service import AccessService
 from services.gateway.health.checks import HealthChecks
 from services.gateway.patients.service import PatientService
+from services.gateway.scans.intake import Intake
 from services.gateway.scans.service import ScanService
-
-# Until keys come, the gateway listens on loopback only and knows one caller.
-LOCAL_PRINCIPAL = "local"
 
 
 def _scans(request: Request) -> ScanService:
@@ -28,8 +27,14 @@ def _health(request: Request) -> HealthChecks:
     return checks
 
 
-def _principal() -> str:
-    return LOCAL_PRINCIPAL
+def _intake(request: Request) -> Intake:
+    intake: Intake = request.state.intake
+    return intake
+
+
+def _access(request: Request) -> AccessService:
+    service: AccessService = request.state.access
+    return service
 
 
 def _request_id(request: Request) -> str:
@@ -48,7 +53,8 @@ def _patient_id(patient_id: Annotated[UUID, Path(description="The patient's id")
 Scans = Annotated[ScanService, Depends(_scans)]
 Patients = Annotated[PatientService, Depends(_patients)]
 Health = Annotated[HealthChecks, Depends(_health)]
-CurrentPrincipal = Annotated[str, Depends(_principal)]
+Intakes = Annotated[Intake, Depends(_intake)]
+Access = Annotated[AccessService, Depends(_access)]
 RequestId = Annotated[str, Depends(_request_id)]
 ScanId = Annotated[str, Depends(_scan_id)]
 PatientId = Annotated[str, Depends(_patient_id)]

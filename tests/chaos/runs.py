@@ -20,7 +20,10 @@ TROUBLE_AFTER = 8
 def check_run(stack: Stack, reference: str, trouble: Callable[[], object]) -> None:
     """Send thirty slices and make trouble: each completes, once, in its first attempts."""
     stack.wait_ready()
-    with Client(stack.url, patience_s=120) as client, ThreadPoolExecutor(CLIENTS) as threads:
+    with (
+        Client(stack.url, stack.key, patience_s=120) as client,
+        ThreadPoolExecutor(CLIENTS) as threads,
+    ):
         runs = [threads.submit(run, client, reference, seed) for seed in range(SLICES)]
         wait_for_completed(client, reference, TROUBLE_AFTER)
         trouble()

@@ -44,8 +44,8 @@ def neuroscan(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def completed_scan(url: str, path: Path) -> ScanView:
-    with Client(url) as client:
+def completed_scan(url: str, key: str, path: Path) -> ScanView:
+    with Client(url, key) as client:
         scan = client.submit(
             path,
             pixel_spacing_mm=(1.0, 1.0),
@@ -56,8 +56,8 @@ def completed_scan(url: str, path: Path) -> ScanView:
     return scan
 
 
-def read_back(url: str, scan: ScanView) -> tuple[ScanView, bytes]:
-    with Client(url) as client:
+def read_back(url: str, key: str, scan: ScanView) -> tuple[ScanView, bytes]:
+    with Client(url, key) as client:
         return client.scan(scan.id), client.artefact(scan.id, "report.pdf")
 
 
@@ -73,25 +73,25 @@ def test_a_signal_ends_everything_and_the_data_survive(
     signum: signal.Signals, tmp_path: Path, phantom: Path
 ) -> None:
     with Stack(tmp_path / "data") as stack:
-        scan = completed_scan(stack.wait_ready(READY_LIMIT_S), phantom)
+        scan = completed_scan(stack.wait_ready(READY_LIMIT_S), stack.key, phantom)
         assert set(stack.state.services) == SERVICES
         sockets = stack.state.socket_folder
         assert stack.stop(signum) == 0
         require_nothing_left(stack, sockets)
 
         stack.start()
-        found, report = read_back(stack.wait_ready(READY_LIMIT_S), scan)
+        found, report = read_back(stack.wait_ready(READY_LIMIT_S), stack.key, scan)
     assert found == scan
     assert report.startswith(b"%PDF-")
 
 
 def test_a_folder_whose_launcher_was_killed_starts_again(tmp_path: Path, phantom: Path) -> None:
     with Stack(tmp_path / "data") as stack:
-        scan = completed_scan(stack.wait_ready(READY_LIMIT_S), phantom)
+        scan = completed_scan(stack.wait_ready(READY_LIMIT_S), stack.key, phantom)
         before = stack.state
         stack.abandon()
         stack.start()
-        found, _ = read_back(stack.wait_ready(READY_LIMIT_S), scan)
+        found, _ = read_back(stack.wait_ready(READY_LIMIT_S), stack.key, scan)
         after = stack.state
         assert found == scan
         assert not before.socket_folder.exists()

@@ -1,17 +1,19 @@
 """`python -m services.gateway.db.migrate`: bring the schema to the newest revision, once.
 
+Runs as the tables' owner and lets the application's role, which owns nothing, read and write: all
+but the audit, which it may only add to.
 Several gateways may start at the same time: an advisory lock lets one migrate while others wait.
 """
 
-import sys
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
-from neuroscan.settings import GatewaySettings
+from neuroscan.settings import DatabaseSettings
+from services.gateway.db.audit_partitions import make_partitions
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 _LOCK = 0x4E53_4D49  # any number, the same for every migrator
@@ -37,6 +39,37 @@ def migrate(url: str, revision: str = "head") -> None:
     engine.dispose()
 
 
+def prepare(settings: DatabaseSettings) -> None:
+    """Migrate, make the audit's next partitions, and grant the application's role its rights."""
+    owner_url = settings.database_owner_url or settings.database_url
+    migrate(owner_url)
+    role = make_url(settings.database_url).username
+    engine = create_engine(owner_url, poolclass=NullPool)
+    with engine.begin() as connection:
+        make_partitions(connection)
+        if role and role != make_url(owner_url).username:
+            _grant(connection, role)
+    engine.dispose()
+
+
+def _grant(connection: Connection, role: str) -> None:
+    quoted = connection.dialect.identifier_preparer.quote(role)
+    for statement in (
+        f"GRANT USAGE ON SCHEMA public TO {quoted}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {quoted}",
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {quoted}",
+    ):
+        connection.execute(text(statement))
+    partitions = connection.execute(
+        text(
+            "SELECT 'audit' UNION ALL SELECT inhrelid::regclass::text"
+            " FROM pg_inherits WHERE inhparent = 'audit'::regclass"
+        )
+    ).scalars()
+    for table in (*partitions, "alembic_version"):
+        connection.execute(text(f"REVOKE UPDATE, DELETE ON {table} FROM {quoted}"))
+    connection.execute(text(f"REVOKE INSERT ON alembic_version FROM {quoted}"))
+
+
 if __name__ == "__main__":
-    migrate(GatewaySettings().database_url)
-    sys.exit(0)
+    prepare(DatabaseSettings())

@@ -6,11 +6,22 @@ Tables are never used as request or response bodies: `table=True` models don't v
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Identity, Index, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from neuroscan.contracts.enums import ScanState, Sex, StageName, StageState
+from neuroscan.contracts.enums import DeliveryState, ScanState, Sex, StageName, StageState
 from neuroscan.ids import new_id
 
 Json = dict[str, Any]
@@ -49,9 +60,15 @@ class Scan(SQLModel, table=True):
         Index("scan_state_newest", "state", text("id DESC")),
         Index("scan_label_newest", "label", text("id DESC")),
         Index("scan_reference_newest", "reference", text("id DESC")),
+        Index("scan_owner_newest", "owner", text("id DESC")),
+        Index("scan_batch", "batch_id"),
+        Index("scan_patient_picture", "patient_id", "sha256"),
+        Index("scan_duplicate_of", "duplicate_of"),
     )
 
     id: str = Field(default_factory=new_id, primary_key=True, sa_type=_ID)
+    # The principal that sent it: `key:…` or `oidc:…`.
+    owner: str
     version: int = 1
     state: str = ScanState.RECEIVED
     reference: str | None = None
@@ -62,19 +79,31 @@ class Scan(SQLModel, table=True):
     updated_at: datetime = Field(default_factory=now, sa_type=_TIME)
     acquired_at: datetime | None = Field(default=None, sa_type=_TIME)
     notes: str | None = None
+    batch_id: str | None = Field(
+        default=None, sa_column=Column(_ID, ForeignKey("batch.id", ondelete="SET NULL"))
+    )
+    # The patient's first scan of the very same picture.
+    duplicate_of: str | None = Field(
+        default=None, sa_column=Column(_ID, ForeignKey("scan.id", ondelete="SET NULL"))
+    )
     request_id: str
     image_format: str
     width: int
     height: int
     sha256: str
-    original_key: str
+    # None once retention has removed the original.
+    original_key: str | None
     original_media_type: str
     geometry: Json = Field(sa_type=JSONB)
     label: str | None = None
 
 
 class Stage(SQLModel, table=True):
-    """One stage of a scan: who works on it until when, and what came out."""
+    """One stage of a scan: who works on it until when, and what came out.
+
+    `track` is empty for the scan's own four stages; further work on the scan has a track of its
+    own, named by the id of the `explanation` or `analysis` that asked for it.
+    """
 
     __tablename__ = "stage"
     __table_args__ = (
@@ -85,11 +114,13 @@ class Stage(SQLModel, table=True):
         ),
         Index("stage_running", "lease_until", postgresql_where=text("state = 'running'")),
         Index("stage_started", "name", "started_at"),
+        Index("stage_dead", "finished_at", postgresql_where=text("state = 'failed'")),
     )
 
     scan_id: str = Field(
         sa_column=Column(_ID, ForeignKey("scan.id", ondelete="CASCADE"), primary_key=True)
     )
+    track: str = Field(default="", primary_key=True)
     name: str = Field(primary_key=True)
     state: str = StageState.WAITING
     attempt: int = 1
@@ -126,7 +157,11 @@ class ScanEvent(SQLModel, table=True):
 
 
 class IdempotencyKey(SQLModel, table=True):
-    """A client's key: inserted before anything is stored, bound to a scan when there is one."""
+    """A client's key: inserted before anything is stored, bound to what the request made.
+
+    It goes with the scan, batch or patient that it made. `response` is the answer of a call whose
+    result is not read anew, encrypted with the server's secret.
+    """
 
     __tablename__ = "idempotency_key"
 
@@ -134,9 +169,18 @@ class IdempotencyKey(SQLModel, table=True):
     route: str = Field(primary_key=True)
     key: str = Field(primary_key=True)
     fingerprint: str
+    bound: bool = False
     scan_id: str | None = Field(
-        default=None, sa_column=Column(_ID, ForeignKey("scan.id", ondelete="CASCADE"))
+        default=None, sa_column=Column(_ID, ForeignKey("scan.id", ondelete="CASCADE"), index=True)
     )
+    batch_id: str | None = Field(
+        default=None, sa_column=Column(_ID, ForeignKey("batch.id", ondelete="CASCADE"), index=True)
+    )
+    patient_id: str | None = Field(
+        default=None,
+        sa_column=Column(_ID, ForeignKey("patient.id", ondelete="CASCADE"), index=True),
+    )
+    response: bytes | None = Field(default=None, sa_type=LargeBinary)
     held_until: datetime = Field(sa_type=_TIME)
     expires_at: datetime = Field(sa_type=_TIME, index=True)
 
@@ -148,6 +192,205 @@ class Erasure(SQLModel, table=True):
 
     prefix: str = Field(primary_key=True)
     asked_at: datetime = Field(default_factory=now, sa_type=_TIME)
+
+
+class Explanation(SQLModel, table=True):
+    """A further explanation of a scan; its work is the stage `explain` on the track of its id."""
+
+    __tablename__ = "explanation"
+    __table_args__ = (Index("explanation_scan", "scan_id", text("id DESC")),)
+
+    id: str = Field(default_factory=new_id, primary_key=True, sa_type=_ID)
+    scan_id: str = Field(
+        sa_column=Column(_ID, ForeignKey("scan.id", ondelete="CASCADE"), nullable=False)
+    )
+    method: str | None = None
+    layer: str | None = None
+    asked_by: str
+    created_at: datetime = Field(default_factory=now, sa_type=_TIME)
+
+
+class Analysis(SQLModel, table=True):
+    """A further analysis of a scan by the present model; its stages are on the track of its id."""
+
+    __tablename__ = "analysis"
+    __table_args__ = (Index("analysis_scan", "scan_id", text("id DESC")),)
+
+    id: str = Field(default_factory=new_id, primary_key=True, sa_type=_ID)
+    scan_id: str = Field(
+        sa_column=Column(_ID, ForeignKey("scan.id", ondelete="CASCADE"), nullable=False)
+    )
+    asked_by: str
+    created_at: datetime = Field(default_factory=now, sa_type=_TIME)
+
+
+class Review(SQLModel, table=True):
+    """A reader's verdict on a scan. Every one is kept; the newest counts."""
+
+    __tablename__ = "review"
+    __table_args__ = (
+        Index("review_scan_newest", "scan_id", text("id DESC")),
+        Index("review_at", "at"),
+    )
+
+    id: str = Field(default_factory=new_id, primary_key=True, sa_type=_ID)
+    scan_id: str = Field(
+        sa_column=Column(_ID, ForeignKey("scan.id", ondelete="CASCADE"), nullable=False)
+    )
+    principal: str
+    label: str
+    agrees: bool
+    comment: str = ""
+    # What the network had said, and which one.
+    predicted: str
+    model_sha256: str
+    at: datetime = Field(default_factory=now, sa_type=_TIME)
+
+
+class Batch(SQLModel, table=True):
+    """Many slices that were sent together; `patient_id` is that of all of them."""
+
+    __tablename__ = "batch"
+    __table_args__ = (Index("batch_owner_newest", "owner", text("id DESC")),)
+
+    id: str = Field(default_factory=new_id, primary_key=True, sa_type=_ID)
+    owner: str
+    patient_id: str | None = Field(
+        default=None,
+        sa_column=Column(_ID, ForeignKey("patient.id", ondelete="CASCADE"), index=True),
+    )
+    created_at: datetime = Field(default_factory=now, sa_type=_TIME)
+
+
+class BatchItem(SQLModel, table=True):
+    """One file of a batch: the scan that it became, or the problem with it.
+
+    `upload` names the request that brought it and `upload_index` its place there, so that a
+    request sent again finds what it has brought already. `file` is as the client named it and
+    may name a person: never log it.
+    """
+
+    __tablename__ = "batch_item"
+    __table_args__ = (UniqueConstraint("batch_id", "upload", "upload_index"),)
+
+    batch_id: str = Field(
+        sa_column=Column(_ID, ForeignKey("batch.id", ondelete="CASCADE"), primary_key=True)
+    )
+    position: int = Field(primary_key=True)
+    upload: str
+    upload_index: int
+    file: str
+    sha256: str
+    scan_id: str | None = Field(
+        default=None, sa_column=Column(_ID, ForeignKey("scan.id", ondelete="CASCADE"), index=True)
+    )
+    problem: Json | None = Field(default=None, sa_type=JSONB)
+
+
+class ApiKey(SQLModel, table=True):
+    """A key of a program or a person: `secret_mac` is HMAC-SHA256 with the server's pepper."""
+
+    __tablename__ = "api_key"
+
+    id: str = Field(primary_key=True)
+    name: str
+    role: str
+    secret_mac: str
+    created_by: str
+    created_at: datetime = Field(default_factory=now, sa_type=_TIME)
+    expires_at: datetime | None = Field(default=None, sa_type=_TIME)
+    last_used_at: datetime | None = Field(default=None, sa_type=_TIME)
+    revoked_at: datetime | None = Field(default=None, sa_type=_TIME)
+
+
+class BrowserSession(SQLModel, table=True):
+    """A page's session, by the HMAC of its cookie. One that a key opened ends with that key."""
+
+    __tablename__ = "browser_session"
+
+    token_mac: str = Field(primary_key=True)
+    principal: str
+    role: str
+    key_id: str | None = Field(
+        default=None, sa_column=Column(ForeignKey("api_key.id", ondelete="CASCADE"))
+    )
+    created_at: datetime = Field(default_factory=now, sa_type=_TIME)
+    expires_at: datetime = Field(sa_type=_TIME, index=True)
+
+
+class LinkCode(SQLModel, table=True):
+    """A code that opens one session, by its HMAC; removed when it is used."""
+
+    __tablename__ = "link_code"
+
+    code_mac: str = Field(primary_key=True)
+    key_id: str = Field(
+        sa_column=Column(ForeignKey("api_key.id", ondelete="CASCADE"), nullable=False)
+    )
+    expires_at: datetime = Field(sa_type=_TIME, index=True)
+
+
+class Webhook(SQLModel, table=True):
+    """Where to send notices of a principal's scans; the signing secret is encrypted."""
+
+    __tablename__ = "webhook"
+
+    id: str = Field(default_factory=new_id, primary_key=True, sa_type=_ID)
+    owner: str
+    # The owner's role when it was made: a submitter hears of own scans only.
+    role: str
+    url: str
+    states: list[str] = Field(sa_type=JSONB)
+    secret: bytes = Field(sa_type=LargeBinary)
+    created_at: datetime = Field(default_factory=now, sa_type=_TIME)
+
+
+class WebhookDelivery(SQLModel, table=True):
+    """One notice to one webhook, written in the transaction of the change that it tells of."""
+
+    __tablename__ = "webhook_delivery"
+    __table_args__ = (
+        Index("webhook_delivery_due", "next_at", postgresql_where=text("state = 'pending'")),
+        Index("webhook_delivery_newest", "webhook_id", text("id DESC")),
+    )
+
+    id: str = Field(default_factory=new_id, primary_key=True, sa_type=_ID)
+    webhook_id: str = Field(
+        sa_column=Column(_ID, ForeignKey("webhook.id", ondelete="CASCADE"), nullable=False)
+    )
+    scan_id: str = Field(sa_type=_ID)
+    payload: Json = Field(sa_type=JSONB)
+    state: str = DeliveryState.PENDING
+    attempts: int = 0
+    next_at: datetime | None = Field(default_factory=now, sa_type=_TIME)
+    status_code: int | None = None
+    error: str | None = None
+    created_at: datetime = Field(default_factory=now, sa_type=_TIME)
+    finished_at: datetime | None = Field(default=None, sa_type=_TIME)
+
+
+class Audit(SQLModel, table=True):
+    """Who did what to which patient or scan: append-only, one partition a month.
+
+    The application may insert and select; triggers refuse any other change, the owner's too.
+    `fields` are names of changed fields, never values.
+    """
+
+    __tablename__ = "audit"
+    __table_args__ = (
+        Index("audit_object", "object_id", "principal", "at"),
+        Index("audit_newest", text("at DESC")),
+        {"postgresql_partition_by": "RANGE (at)"},
+    )
+
+    id: str = Field(default_factory=new_id, primary_key=True, sa_type=_ID)
+    at: datetime = Field(default_factory=now, sa_column=Column(_TIME, primary_key=True))
+    principal: str
+    action: str
+    object_kind: str
+    object_id: str | None = Field(default=None, sa_type=_ID)
+    fields: list[str] = Field(default_factory=list, sa_type=JSONB)
+    request_id: str | None = None
 
 
 STAGE_ORDER = (StageName.CLASSIFY, StageName.EXPLAIN, StageName.MEASURE, StageName.REPORT)

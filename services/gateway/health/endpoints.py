@@ -6,6 +6,7 @@ from neuroscan.contracts import problems
 from neuroscan.contracts.health import Health, Readiness
 from neuroscan.contracts.model import ModelView
 from neuroscan.contracts.problems import Unavailable
+from services.gateway.auth.principal import ANYBODY, SUBMITTER
 from services.gateway.context import Health as Checks
 from services.gateway.errors import responses
 from services.gateway.health.checks import Status
@@ -13,13 +14,13 @@ from services.gateway.health.checks import Status
 router = APIRouter(tags=["operation"])
 
 
-@router.get("/health/live", response_model=dict[str, str])
+@router.get("/health/live", response_model=dict[str, str], dependencies=[ANYBODY])
 async def live() -> dict[str, str]:
     """The process answers; touches nothing else."""
     return {"status": "ok"}
 
 
-@router.get("/health/ready", responses={503: {"model": Readiness}})
+@router.get("/health/ready", dependencies=[ANYBODY], responses={503: {"model": Readiness}})
 def ready(response: Response, checks: Checks) -> Readiness:
     """503 only without Postgres or the object store; the rest shows as `degraded`."""
     readiness = checks.readiness()
@@ -28,13 +29,13 @@ def ready(response: Response, checks: Checks) -> Readiness:
     return readiness
 
 
-@router.get("/v1/status")
+@router.get("/v1/status", dependencies=[SUBMITTER])
 def status(checks: Checks) -> Status:
     """State, device, model, queue, and what is degraded."""
     return checks.status()
 
 
-@router.get("/v1/model", responses=responses(problems.Unavailable))
+@router.get("/v1/model", dependencies=[SUBMITTER], responses=responses(problems.Unavailable))
 def model(checks: Checks) -> ModelView:
     """What the inference service says of its bundle."""
     facts = checks.model()

@@ -10,6 +10,7 @@ from neuroscan.contracts.patient import (
     PatientUpdate,
     PatientView,
 )
+from services.gateway.auth.principal import CLINICIAN, CurrentPrincipal
 from services.gateway.context import PatientId, Patients
 from services.gateway.errors import Responses, header, responses
 from services.gateway.patients.history import History
@@ -23,62 +24,85 @@ CREATED: Responses = {201: {"headers": {"Location": header("The patient's path")
 @router.post(
     "",
     status_code=201,
+    dependencies=[CLINICIAN],
     responses=CREATED | responses(problems.DuplicatePatient, problems.InvalidRequest),
 )
-def create_patient(response: Response, patients: Patients, new: PatientCreate) -> PatientView:
+def create_patient(
+    response: Response, patients: Patients, principal: CurrentPrincipal, new: PatientCreate
+) -> PatientView:
     """A new patient."""
-    patient = patients.create(new)
+    patient = patients.create(new, principal)
     response.headers["Location"] = f"/v1/patients/{patient.id}"
     return patient
 
 
-@router.get("", responses=responses(problems.BadCursor, problems.InvalidRequest))
+@router.get(
+    "", dependencies=[CLINICIAN], responses=responses(problems.BadCursor, problems.InvalidRequest)
+)
 def list_patients(
-    patients: Patients, limit: LimitQuery = 50, cursor: CursorQuery = None
+    patients: Patients,
+    principal: CurrentPrincipal,
+    limit: LimitQuery = 50,
+    cursor: CursorQuery = None,
 ) -> PatientPage:
     """Patients, newest first."""
-    return patients.list(cursor=cursor, limit=limit)
+    return patients.list(principal, cursor=cursor, limit=limit)
 
 
-@router.post("/search", responses=responses(problems.InvalidRequest))
-def search_patients(patients: Patients, search: PatientSearch) -> PatientPage:
+@router.post("/search", dependencies=[CLINICIAN], responses=responses(problems.InvalidRequest))
+def search_patients(
+    patients: Patients, principal: CurrentPrincipal, search: PatientSearch
+) -> PatientPage:
     """Patients by part of a name or number; a POST, so that no URL holds a name."""
-    return patients.search(search.q, search.limit)
+    return patients.search(search.q, search.limit, principal)
 
 
-@router.get("/{patient_id}", responses=responses(problems.NotFound, problems.InvalidRequest))
-def read_patient(patients: Patients, patient_id: PatientId) -> PatientView:
+@router.get(
+    "/{patient_id}",
+    dependencies=[CLINICIAN],
+    responses=responses(problems.NotFound, problems.InvalidRequest),
+)
+def read_patient(
+    patients: Patients, principal: CurrentPrincipal, patient_id: PatientId
+) -> PatientView:
     """One patient."""
-    return patients.get(patient_id)
+    return patients.get(patient_id, principal)
 
 
 @router.patch(
     "/{patient_id}",
+    dependencies=[CLINICIAN],
     responses=responses(problems.NotFound, problems.DuplicatePatient, problems.InvalidRequest),
 )
 def change_patient(
-    patients: Patients, patient_id: PatientId, changes: PatientUpdate
+    patients: Patients, principal: CurrentPrincipal, patient_id: PatientId, changes: PatientUpdate
 ) -> PatientView:
     """Change the fields that are sent."""
-    return patients.change(patient_id, changes)
+    return patients.change(patient_id, changes, principal)
 
 
 @router.delete(
     "/{patient_id}",
     status_code=204,
+    dependencies=[CLINICIAN],
     responses=responses(problems.NotFound, problems.InvalidRequest),
 )
-def delete_patient(patients: Patients, patient_id: PatientId) -> None:
+def delete_patient(patients: Patients, principal: CurrentPrincipal, patient_id: PatientId) -> None:
     """Remove a patient with all scans and objects."""
-    patients.delete(patient_id)
+    patients.delete(patient_id, principal)
 
 
 @router.get(
     "/{patient_id}/scans",
+    dependencies=[CLINICIAN],
     responses=responses(problems.NotFound, problems.BadCursor, problems.InvalidRequest),
 )
 def patient_history(
-    patients: Patients, patient_id: PatientId, limit: LimitQuery = 50, cursor: CursorQuery = None
+    patients: Patients,
+    principal: CurrentPrincipal,
+    patient_id: PatientId,
+    limit: LimitQuery = 50,
+    cursor: CursorQuery = None,
 ) -> History:
     """The patient's scans, newest first, with the trend of area and confidence."""
-    return patients.history(patient_id, cursor=cursor, limit=limit)
+    return patients.history(patient_id, principal, cursor=cursor, limit=limit)

@@ -7,6 +7,9 @@ from sqlmodel import Session
 from neuroscan.contracts.patient import PatientCreate, PatientPage, PatientUpdate, PatientView
 from neuroscan.contracts.problems import DuplicatePatient, InvalidRequest, NotFound
 from neuroscan.telemetry import get_logger
+from services.gateway.audit import record as audit
+from services.gateway.audit.record import Action, ObjectKind
+from services.gateway.auth.principal import Principal
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Patient, now
 from services.gateway.paging import decode_cursor, encode_cursor
@@ -14,6 +17,7 @@ from services.gateway.patients import repository
 from services.gateway.patients.history import History, trend_of
 from services.gateway.patients.views import patient_view
 from services.gateway.pipeline.assembly import Pipeline
+from services.gateway.scans.erase import erase_objects
 from services.gateway.scans.repository import ScanFilter
 from services.gateway.scans.service import ScanService
 
@@ -26,25 +30,29 @@ class PatientService:
     """Patients, over the ledger."""
 
     def __init__(self, pipeline: Pipeline, scans: ScanService) -> None:
+        self._pipeline = pipeline
         self._engine = pipeline.engine
         self._scans = scans
 
-    def create(self, new: PatientCreate) -> PatientView:
+    def create(self, new: PatientCreate, by: Principal) -> PatientView:
         """A new patient; `DuplicatePatient` when the medical record number is taken."""
         patient = Patient(**new.model_dump())
         with transaction(self._engine) as session:
             session.add(patient)
             _flush(session)
+            audit.note(session, by, Action.CREATED, ObjectKind.PATIENT, patient.id)
             view = patient_view(patient)
         log.info("patient.created", patient_id=view.id)
         return view
 
-    def get(self, patient_id: str) -> PatientView:
+    def get(self, patient_id: str, by: Principal) -> PatientView:
         """A patient; raises `NotFound`."""
         with transaction(self._engine) as session:
-            return patient_view(_found(session, patient_id))
+            view = patient_view(_found(session, patient_id))
+            audit.note_reads(session, by, ObjectKind.PATIENT, [patient_id])
+        return view
 
-    def change(self, patient_id: str, changes: PatientUpdate) -> PatientView:
+    def change(self, patient_id: str, changes: PatientUpdate, by: Principal) -> PatientView:
         """Change the fields that were sent."""
         fields = changes.model_dump(exclude_unset=True)
         for required in ("medical_record_number", "sex", "notes"):
@@ -59,39 +67,46 @@ class PatientService:
             patient.updated_at = now()
             session.add(patient)
             _flush(session)
+            audit.note(session, by, Action.CHANGED, ObjectKind.PATIENT, patient_id, list(fields))
             return patient_view(patient)
 
-    def list(self, *, cursor: str | None, limit: int) -> PatientPage:
+    def list(self, by: Principal, *, cursor: str | None, limit: int) -> PatientPage:
         """One page, newest first."""
         after_id = decode_cursor(cursor, _LIST) if cursor else None
         with transaction(self._engine) as session:
             rows = repository.list_patients(session, after_id=after_id, limit=limit + 1)
             items = [patient_view(row) for row in rows[:limit]]
+            audit.note_reads(session, by, ObjectKind.PATIENT, [item.id for item in items])
         more = len(rows) > limit
         return PatientPage(
             items=items, next_cursor=encode_cursor(items[-1].id, _LIST) if more else None
         )
 
-    def search(self, text: str, limit: int) -> PatientPage:
+    def search(self, text: str, limit: int, by: Principal) -> PatientPage:
         """Patients by part of the name or number."""
         with transaction(self._engine) as session:
             items = [patient_view(row) for row in repository.search(session, text, limit)]
+            audit.note_reads(session, by, ObjectKind.PATIENT, [item.id for item in items])
         return PatientPage(items=items, next_cursor=None)
 
-    def delete(self, patient_id: str) -> None:
+    def delete(self, patient_id: str, by: Principal) -> None:
         """Remove the patient, the scans and their objects."""
         with transaction(self._engine) as session:
             scan_ids = repository.delete_patient(session, patient_id)
+            if scan_ids is not None:
+                audit.note(session, by, Action.DELETED, ObjectKind.PATIENT, patient_id)
+                for scan_id in scan_ids:
+                    audit.note(session, by, Action.DELETED, ObjectKind.SCAN, scan_id)
         if scan_ids is None:
             raise NotFound("No patient has this id. It may have been deleted already.")
         log.info("patient.deleted", patient_id=patient_id, scans=len(scan_ids))
         for scan_id in scan_ids:
-            self._scans.erase_objects(scan_id)
+            erase_objects(self._pipeline, scan_id)
 
-    def history(self, patient_id: str, *, cursor: str | None, limit: int) -> History:
+    def history(self, patient_id: str, by: Principal, *, cursor: str | None, limit: int) -> History:
         """The patient's scans, newest first, with the trend."""
-        self.get(patient_id)
-        page = self._scans.list(ScanFilter(patient_id=patient_id), cursor=cursor, limit=limit)
+        self.get(patient_id, by)
+        page = self._scans.list(ScanFilter(patient_id=patient_id), by, cursor=cursor, limit=limit)
         return History(items=page.items, next_cursor=page.next_cursor, trend=trend_of(page.items))
 
 

@@ -11,11 +11,14 @@ from neuroscan.contracts.enums import ScanState, StageName
 from neuroscan.contracts.problems import NotFound, NotReady, RangeNotSatisfiable
 from neuroscan.serving import problem_response
 from neuroscan.storage import ObjectNotFound, Storage
+from services.gateway.audit import record as audit
+from services.gateway.audit.record import ObjectKind
+from services.gateway.auth.principal import Principal
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Scan
 from services.gateway.pipeline import keys
 from services.gateway.scans.conditions import names_tag
-from services.gateway.scans.repository import snapshot, stages_of
+from services.gateway.scans.repository import snapshot, stages_of, visible
 from services.gateway.scans.views import Stages, explain_result
 
 # More digits than any file needs are no range that is understood, and so are ignored.
@@ -53,15 +56,14 @@ class StoredArtefact:
 
 
 def read_artefact(
-    engine: Engine, storage: Storage, scan_id: str, artefact: Artefact
+    engine: Engine, storage: Storage, scan_id: str, artefact: Artefact, by: Principal
 ) -> StoredArtefact:
     """An artefact; `NotReady` while it is being made, `NotFound` when it never will be."""
     with transaction(engine) as session:
         snapshot(session)
-        scan = session.get(Scan, scan_id)
-        if scan is None:
-            raise NotFound("No scan has this id. It may have been deleted.")
+        scan = visible(session, scan_id, by)
         stages = stages_of(session, scan_id)
+        audit.note_reads(session, by, ObjectKind.SCAN, [scan_id])
         key = _key(scan, stages, artefact)
         over = ScanState(scan.state).final
     if key is None:

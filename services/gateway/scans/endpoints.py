@@ -13,7 +13,8 @@ from fastapi import APIRouter, Depends, File, Header, Query, Request, Response, 
 from neuroscan.contracts import problems
 from neuroscan.contracts.enums import DisplayConvention, ScanState, TumorClass
 from neuroscan.contracts.scan import ScanPage, ScanView
-from services.gateway.context import CurrentPrincipal, RequestId, ScanId, Scans
+from services.gateway.auth.principal import SUBMITTER, CurrentPrincipal
+from services.gateway.context import Intakes, RequestId, ScanId, Scans
 from services.gateway.errors import Responses, header, responses
 from services.gateway.scans.artefacts import MEDIA_TYPES, Artefact, artefact_response
 from services.gateway.scans.conditions import in_utc, names_tag
@@ -29,6 +30,7 @@ from services.gateway.scans.form import (
     make_upload,
     read_image,
 )
+from services.gateway.scans.intake import Sender
 from services.gateway.scans.repository import ScanFilter
 from services.gateway.scans.views import scan_path
 
@@ -71,7 +73,7 @@ IfNoneMatch = Annotated[str | None, Header()]
 @router.post(
     "",
     status_code=202,
-    dependencies=[Depends(check_form)],
+    dependencies=[SUBMITTER, Depends(check_form)],
     responses=SUBMITTED
     | responses(
         problems.EmptyFile,
@@ -96,6 +98,7 @@ IfNoneMatch = Annotated[str | None, Header()]
 )
 async def submit_scan(  # noqa: PLR0913, PLR0917 - FastAPI binds the form's fields by name
     response: Response,
+    intake: Intakes,
     scans: Scans,
     principal: CurrentPrincipal,
     request_id: RequestId,
@@ -122,10 +125,10 @@ async def submit_scan(  # noqa: PLR0913, PLR0917 - FastAPI binds the form's fiel
     )
 
     def submit() -> ScanView:
-        made = scans.submit(upload, key=idempotency_key, principal=principal, request_id=request_id)
+        made = intake.submit(upload, key=idempotency_key, sender=Sender(principal, request_id))
         if made.replayed:
             response.headers["Idempotency-Replayed"] = "true"
-        return made.scan
+        return scans.get(made.scan_id, principal)
 
     scan = await run_sync(submit, limiter=UPLOADS)
     response.headers["Location"] = scan_path(scan.id)
@@ -134,9 +137,14 @@ async def submit_scan(  # noqa: PLR0913, PLR0917 - FastAPI binds the form's fiel
     return scan
 
 
-@router.get("", responses=responses(problems.BadCursor, problems.InvalidRequest))
-def list_scans(
+@router.get(
+    "",
+    dependencies=[SUBMITTER],
+    responses=responses(problems.BadCursor, problems.InvalidRequest),
+)
+def list_scans(  # noqa: PLR0913, PLR0917 - one for each filter
     scans: Scans,
+    principal: CurrentPrincipal,
     patient_id: UUID | None = None,
     state: ScanState | None = None,
     label: TumorClass | None = None,
@@ -153,61 +161,69 @@ def list_scans(
         reference=_storable(reference),
         created_after=in_utc("created_after", created_after) if created_after else None,
     )
-    return scans.list(filters, cursor=cursor, limit=limit)
+    return scans.list(filters, principal, cursor=cursor, limit=limit)
 
 
 @router.get(
     "/{scan_id}",
     response_model=ScanView,
+    dependencies=[SUBMITTER],
     responses=SCAN | responses(problems.NotFound, problems.InvalidRequest),
 )
 async def read_scan(
     request: Request,
     response: Response,
     scans: Scans,
+    principal: CurrentPrincipal,
     scan_id: ScanId,
     wait: WaitQuery = 0,
     if_none_match: IfNoneMatch = None,
 ) -> Response | ScanView:
     """The scan as it is now, or at its next change when `wait` is given."""
-    version, state = await run_sync(scans.version, scan_id)
+    version, state = await run_sync(scans.version, scan_id, principal)
     known = _known_version(if_none_match, version)
     ends = time.monotonic() + wait
     while version == known and not state_is_final(state) and time.monotonic() < ends:
         await anyio.sleep(POLL_S)
         if request.app.state.stopping() or await request.is_disconnected():
             break
-        version, state = await run_sync(scans.version, scan_id)
+        version, state = await run_sync(scans.version, scan_id, principal)
     headers = {"ETag": _etag(version)}
     if not state_is_final(state):
         headers["Retry-After"] = str(RETRY_AFTER_S)
     if if_none_match is not None and version == known:
         return Response(status_code=304, headers=headers)
-    scan = await run_sync(scans.get, scan_id)
+    scan = await run_sync(scans.get, scan_id, principal)
     headers["ETag"] = _etag(scan.version)
     response.headers.update(headers)
     return scan
 
 
-@router.post("/{scan_id}/cancel", responses=responses(problems.NotFound, problems.InvalidRequest))
-def cancel_scan(scans: Scans, scan_id: ScanId) -> ScanView:
+@router.post(
+    "/{scan_id}/cancel",
+    dependencies=[SUBMITTER],
+    responses=responses(problems.NotFound, problems.InvalidRequest),
+)
+def cancel_scan(scans: Scans, principal: CurrentPrincipal, scan_id: ScanId) -> ScanView:
     """Stop a scan; what was made stays."""
-    return scans.cancel(scan_id)
+    return scans.cancel(scan_id, principal)
 
 
 @router.delete(
     "/{scan_id}",
     status_code=204,
+    dependencies=[SUBMITTER],
     responses=responses(problems.NotFound, problems.InvalidRequest),
 )
-def delete_scan(scans: Scans, scan_id: ScanId) -> None:
+def delete_scan(scans: Scans, principal: CurrentPrincipal, scan_id: ScanId) -> None:
     """Remove a scan and everything made from it."""
-    scans.delete(scan_id)
+    scans.delete(scan_id, principal)
 
 
 @router.get(
     "/{scan_id}/{artefact}",
     response_class=Response,
+    dependencies=[SUBMITTER],
     responses=FILE
     | responses(
         problems.NotFound,
@@ -216,9 +232,15 @@ def delete_scan(scans: Scans, scan_id: ScanId) -> None:
         problems.InvalidRequest,
     ),
 )
-def read_artefact(request: Request, scans: Scans, scan_id: ScanId, artefact: Artefact) -> Response:
+def read_artefact(
+    request: Request,
+    scans: Scans,
+    principal: CurrentPrincipal,
+    scan_id: ScanId,
+    artefact: Artefact,
+) -> Response:
     """A picture, the raw map or the PDF."""
-    return artefact_response(request, scans.artefact(scan_id, artefact))
+    return artefact_response(request, scans.artefact(scan_id, artefact, principal))
 
 
 def state_is_final(state: str) -> bool:

@@ -10,7 +10,7 @@ from fastapi import Form, Request, UploadFile
 from neuroscan.contracts.enums import DisplayConvention
 from neuroscan.contracts.problems import MAX_UPLOAD_BYTES, FileTooLarge, InvalidRequest
 from services.gateway.scans.conditions import in_utc
-from services.gateway.scans.service import Upload
+from services.gateway.scans.intake import Upload
 
 SPACING_BOUNDS_MM = (0.01, 20.0)
 

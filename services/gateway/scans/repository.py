@@ -1,15 +1,15 @@
-"""All SQL about scans, their stages and idempotency keys."""
+"""All SQL about scans, their stages and their reviews."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, or_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, delete, select
 
 from neuroscan.contracts.enums import StageName
-from neuroscan.contracts.problems import IdempotencyInProgress
-from services.gateway.db.tables import Erasure, IdempotencyKey, Scan, Stage, now
+from neuroscan.contracts.problems import NotFound
+from services.gateway.auth.principal import Principal
+from services.gateway.db.tables import Erasure, Review, Scan, Stage, now
 from services.gateway.pipeline.keys import scan_prefix
 
 
@@ -42,30 +42,66 @@ def snapshot(session: Session) -> None:
     session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
 
 
-def stages_of(session: Session, scan_id: str) -> dict[StageName, Stage]:
-    """The four stages of a scan."""
-    rows = session.exec(select(Stage).where(Stage.scan_id == scan_id))
+def stages_of(session: Session, scan_id: str, track: str = "") -> dict[StageName, Stage]:
+    """The four stages of a scan, or those of further work on it."""
+    rows = session.exec(select(Stage).where(Stage.scan_id == scan_id, Stage.track == track))
     return {StageName(stage.name): stage for stage in rows}
 
 
 def stages_of_many(session: Session, scan_ids: list[str]) -> dict[str, dict[StageName, Stage]]:
     """The stages of several scans, in one query."""
     stages: dict[str, dict[StageName, Stage]] = {scan_id: {} for scan_id in scan_ids}
-    for stage in session.exec(select(Stage).where(col(Stage.scan_id).in_(scan_ids))):
+    own = select(Stage).where(col(Stage.scan_id).in_(scan_ids), Stage.track == "")
+    for stage in session.exec(own):
         stages[stage.scan_id][StageName(stage.name)] = stage
     return stages
 
 
-def version_of(session: Session, scan_id: str) -> tuple[int, str] | None:
+def visible(session: Session, scan_id: str, by: Principal) -> Scan:
+    """A scan that the caller may see; raises `NotFound` for any other."""
+    scan = session.get(Scan, scan_id)
+    if scan is None or by.sees_only not in (None, scan.owner):
+        raise NotFound("No scan has this id. It may have been deleted.")
+    return scan
+
+
+def version_of(session: Session, scan_id: str, by: Principal) -> tuple[int, str] | None:
     """A scan's version and state, for those who wait for a change."""
-    return session.exec(select(Scan.version, Scan.state).where(Scan.id == scan_id)).one_or_none()
+    query = select(Scan.version, Scan.state).where(Scan.id == scan_id)
+    if by.sees_only is not None:
+        query = query.where(Scan.owner == by.sees_only)
+    return session.exec(query).one_or_none()
+
+
+def first_of_picture(session: Session, patient_id: str, sha256: str) -> str | None:
+    """The patient's first scan of the same bytes."""
+    query = select(Scan.id).where(Scan.patient_id == patient_id, Scan.sha256 == sha256)
+    return session.exec(query.order_by(col(Scan.id)).limit(1)).one_or_none()
+
+
+def newest_review(session: Session, scan_id: str) -> Review | None:
+    """The verdict that counts."""
+    return newest_reviews(session, [scan_id]).get(scan_id)
+
+
+def newest_reviews(session: Session, scan_ids: list[str]) -> dict[str, Review]:
+    """The verdicts that count of several scans, in one query."""
+    query = (
+        select(Review)
+        .distinct(col(Review.scan_id))
+        .where(col(Review.scan_id).in_(scan_ids))
+        .order_by(col(Review.scan_id), col(Review.id).desc())
+    )
+    return {review.scan_id: review for review in session.exec(query)}
 
 
 def list_scans(
-    session: Session, filters: ScanFilter, *, after_id: str | None, limit: int
+    session: Session, filters: ScanFilter, by: Principal, *, after_id: str | None, limit: int
 ) -> list[Scan]:
     """Newest first (ids sort by time), at most `limit`, beginning after `after_id`."""
     query = select(Scan).order_by(col(Scan.id).desc()).limit(limit)
+    if by.sees_only is not None:
+        query = query.where(Scan.owner == by.sees_only)
     for column in ("patient_id", "state", "label", "reference"):
         wanted = getattr(filters, column)
         if wanted is not None:
@@ -91,83 +127,3 @@ def order_erasures(session: Session, scan_ids: list[str]) -> None:
     if scan_ids:
         rows = [{"prefix": scan_prefix(scan_id), "asked_at": now()} for scan_id in scan_ids]
         session.execute(insert(Erasure).values(rows).on_conflict_do_nothing())
-
-
-@dataclass(frozen=True)
-class KeyUse:
-    """One use of an idempotency key."""
-
-    principal: str
-    route: str
-    key: str
-    fingerprint: str
-
-    def matches(self) -> ColumnElement[bool]:
-        """The SQL condition for this key's row."""
-        return and_(
-            col(IdempotencyKey.principal) == self.principal,
-            col(IdempotencyKey.route) == self.route,
-            col(IdempotencyKey.key) == self.key,
-        )
-
-
-def claim_key(session: Session, use: KeyUse, *, hold: timedelta, lifetime: timedelta) -> bool:
-    """Insert the key, or take over one that has expired or whose holder died; False otherwise.
-
-    One statement, so that of simultaneous requests only one succeeds.
-    """
-    moment = now()
-    row = {
-        "principal": use.principal,
-        "route": use.route,
-        "key": use.key,
-        "fingerprint": use.fingerprint,
-        "scan_id": None,
-        "held_until": moment + hold,
-        "expires_at": moment + lifetime,
-    }
-    free = or_(
-        col(IdempotencyKey.expires_at) < moment,
-        and_(col(IdempotencyKey.scan_id).is_(None), col(IdempotencyKey.held_until) < moment),
-    )
-    statement = (
-        insert(IdempotencyKey)
-        .values(row)
-        .on_conflict_do_update(
-            index_elements=["principal", "route", "key"],
-            set_={
-                name: row[name] for name in ("fingerprint", "scan_id", "held_until", "expires_at")
-            },
-            where=free,
-        )
-        .returning(col(IdempotencyKey.key))
-    )
-    return session.execute(statement).scalar_one_or_none() is not None
-
-
-def key_row(session: Session, use: KeyUse) -> IdempotencyKey | None:
-    """The key's row as it is now."""
-    return session.get(IdempotencyKey, (use.principal, use.route, use.key))
-
-
-def bind_key(session: Session, use: KeyUse, scan_id: str) -> None:
-    """Say which scan the key made, in the scan's own transaction.
-
-    Raises `IdempotencyInProgress` when another request took the key over in the meantime.
-    """
-    unbound = col(IdempotencyKey.scan_id).is_(None)
-    bound = session.execute(
-        update(IdempotencyKey)
-        .where(use.matches(), unbound, col(IdempotencyKey.fingerprint) == use.fingerprint)
-        .values(scan_id=scan_id)
-        .returning(col(IdempotencyKey.key))
-    )
-    if bound.scalar_one_or_none() is None:
-        raise IdempotencyInProgress(retry_after_s=1)
-
-
-def release_key(session: Session, use: KeyUse) -> None:
-    """Forget a key whose request came to nothing, so that it can be used again."""
-    session.execute(
-        delete(IdempotencyKey).where(use.matches(), col(IdempotencyKey.scan_id).is_(None))
-    )

@@ -1,6 +1,6 @@
 """From the ledger's rows to the public scan."""
 
-from neuroscan.contracts.enums import ImageFormat, ScanState, StageName, StageState
+from neuroscan.contracts.enums import ImageFormat, ScanState, StageName, StageState, TumorClass
 from neuroscan.contracts.geometry import Geometry
 from neuroscan.contracts.problems import Problem
 from neuroscan.contracts.results import ExplainResult, InferenceResult
@@ -9,11 +9,12 @@ from neuroscan.contracts.scan import (
     ExplanationView,
     ImageFacts,
     ReportView,
+    ReviewView,
     ScanView,
     StageView,
 )
 from neuroscan.contracts.spatial import MeasureResult
-from services.gateway.db.tables import STAGE_ORDER, Scan, Stage
+from services.gateway.db.tables import STAGE_ORDER, Review, Scan, Stage
 
 Stages = dict[StageName, Stage]
 
@@ -24,7 +25,7 @@ def scan_path(scan_id: str, artefact: str | None = None) -> str:
     return f"{path}/{artefact}" if artefact else path
 
 
-def scan_view(scan: Scan, stages: Stages) -> ScanView:
+def scan_view(scan: Scan, stages: Stages, review: Review | None = None) -> ScanView:
     """The scan as it is now."""
     found = classification(stages)
     return ScanView(
@@ -33,6 +34,8 @@ def scan_view(scan: Scan, stages: Stages) -> ScanView:
         state=ScanState(scan.state),
         reference=scan.reference,
         patient_id=scan.patient_id,
+        batch_id=scan.batch_id,
+        duplicate_of=scan.duplicate_of,
         created_at=scan.created_at,
         updated_at=scan.updated_at,
         acquired_at=scan.acquired_at,
@@ -48,9 +51,21 @@ def scan_view(scan: Scan, stages: Stages) -> ScanView:
         explanation=_explanation(scan.id, stages),
         spatial=_spatial(stages),
         report=_report(scan.id, stages),
+        review=review_view(review) if review else None,
         stages=[_stage(stages[name]) for name in STAGE_ORDER],
         model=found.model if found else None,
         links=_links(scan.id, stages),
+    )
+
+
+def review_view(review: Review) -> ReviewView:
+    """A verdict as stored."""
+    return ReviewView(
+        label=TumorClass(review.label),
+        agrees=review.agrees,
+        comment=review.comment,
+        principal=review.principal,
+        at=review.at,
     )
 
 

@@ -38,6 +38,7 @@ def add_scan(engine: Engine, *, lease_until: datetime | None = None) -> str:
     """A scan whose classify stage runs; returns its id."""
     with Session(engine) as session:
         scan = Scan(
+            owner="key:test",
             request_id="request-1",
             image_format=ImageFormat.PNG,
             width=64,
@@ -64,7 +65,7 @@ def add_scan(engine: Engine, *, lease_until: datetime | None = None) -> str:
 def stage_row(engine: Engine, scan_id: str, name: StageName) -> Stage:
     """A stage as it is now."""
     with Session(engine, expire_on_commit=False) as session:
-        return session.get_one(Stage, (scan_id, name))
+        return session.get_one(Stage, (scan_id, "", name))
 
 
 def scan_row(engine: Engine, scan_id: str) -> Scan:

@@ -7,8 +7,8 @@ from sqlalchemy import Engine
 
 from neuroscan.contracts.problems import IdempotencyInProgress
 from services.gateway.db.session import transaction
-from services.gateway.scans import repository
-from services.gateway.scans.repository import KeyUse
+from services.gateway.idempotency import repository
+from services.gateway.idempotency.repository import KeyUse
 from tests.integration.gateway.ledger import add_scan
 
 USE = KeyUse(principal="local", route="POST /v1/scans", key="k", fingerprint="f")
@@ -22,7 +22,7 @@ def claim(engine: Engine, hold: timedelta) -> bool:
 
 def bind(engine: Engine, scan_id: str) -> None:
     with transaction(engine) as session:
-        repository.bind_key(session, USE, scan_id)
+        repository.bind_key(session, USE, scan_id=scan_id)
 
 
 def test_a_held_key_is_refused_and_an_abandoned_one_is_taken_over(engine: Engine) -> None:

@@ -9,14 +9,17 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, select
 
-from neuroscan.contracts.enums import DisplayConvention
+from neuroscan.contracts.enums import DisplayConvention, Role
 from neuroscan.contracts.problems import Unavailable
 from neuroscan.imaging.pool import DecodePool
+from services.gateway.auth.principal import Principal
 from services.gateway.db.tables import Erasure, Scan
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.pipeline.keys import scan_prefix
-from services.gateway.scans.service import ScanService, Upload
+from services.gateway.scans.intake import Intake, Sender, Upload
 from tests import pictures
+
+SENDER = Sender(Principal("key:test", Role.SUBMITTER), "r")
 
 
 @pytest.fixture(scope="module")
@@ -63,22 +66,22 @@ def test_a_scan_whose_commit_came_through_unheard_keeps_its_objects(
     pipeline: Pipeline, decoder: DecodePool
 ) -> None:
     lose_connection_once("after_commit")
-    service = ScanService(pipeline, decoder)
+    service = Intake(pipeline, decoder)
     key = uuid.uuid4().hex
-    made = service.submit(upload(), key=key, principal="local", request_id="r")
-    assert pipeline.storage.get(f"{scan_prefix(made.scan.id)}/slice.png")
-    again = service.submit(upload(), key=key, principal="local", request_id="r")
-    assert (again.scan.id, again.replayed) == (made.scan.id, True)
+    made = service.submit(upload(), key=key, sender=SENDER)
+    assert pipeline.storage.get(f"{scan_prefix(made.scan_id)}/slice.png")
+    again = service.submit(upload(), key=key, sender=SENDER)
+    assert (again.scan_id, again.replayed) == (made.scan_id, True)
 
 
 def test_a_scan_whose_commit_failed_leaves_nothing(pipeline: Pipeline, decoder: DecodePool) -> None:
     lose_connection_once("before_commit")
-    service = ScanService(pipeline, decoder)
+    service = Intake(pipeline, decoder)
     key = uuid.uuid4().hex
     with pytest.raises(Unavailable):
-        service.submit(upload(), key=key, principal="local", request_id="r")
+        service.submit(upload(), key=key, sender=SENDER)
     assert pipeline.storage.list("scans") == []
-    assert not service.submit(upload(), key=key, principal="local", request_id="r").replayed
+    assert not service.submit(upload(), key=key, sender=SENDER).replayed
 
 
 def test_what_a_store_that_is_away_may_hold_of_a_failed_scan_is_ordered_to_go(
@@ -86,7 +89,7 @@ def test_what_a_store_that_is_away_may_hold_of_a_failed_scan_is_ordered_to_go(
 ) -> None:
     (tmp_path / "objects").rename(tmp_path / "away")
     with pytest.raises(Unavailable):
-        ScanService(pipeline, decoder).submit(upload(), key=None, principal="local", request_id="r")
+        Intake(pipeline, decoder).submit(upload(), key=None, sender=SENDER)
     with Session(pipeline.engine) as session:
         orders = session.exec(select(Erasure.prefix)).all()
         assert session.exec(select(Scan)).all() == []

@@ -11,11 +11,17 @@ from services.gateway.db import tables
 from services.gateway.db.migrate import alembic_config, migrate
 
 
+def is_declared(name: str | None, kind: str, parents: object) -> bool:
+    """Everything but the audit's partitions, which come and go with the months."""
+    return not (kind == "table" and (name or "").startswith("audit_y"))
+
+
 def test_migrated_schema_is_the_declared_one(database_url: str) -> None:
     migrate(database_url)
     engine = create_engine(database_url, poolclass=NullPool)
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        options = {"compare_type": True, "include_name": is_declared}
+        context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, SQLModel.metadata) == []
         assert tables.Scan.__tablename__ in inspect(connection).get_table_names()
 

@@ -42,7 +42,7 @@ def finish(engine: Engine, scan_id: str, stage: StageName, run: str = "r") -> Re
 
 def publish(engine: Engine, scan_id: str, stage: StageName) -> None:
     with transaction(engine) as session:
-        session.get_one(Stage, (scan_id, stage)).published_at = now()
+        session.get_one(Stage, (scan_id, "", stage)).published_at = now()
 
 
 def start(engine: Engine, scan_id: str, stage: StageName, attempt: int = 1) -> None:
@@ -223,7 +223,7 @@ def test_a_part_that_stays_away_is_tried_less_and_less_often(
 
 def run_out(engine: Engine, scan_id: str) -> None:
     with transaction(engine) as session:
-        stage = session.get_one(Stage, (scan_id, StageName.CLASSIFY))
+        stage = session.get_one(Stage, (scan_id, "", StageName.CLASSIFY))
         stage.state = StageState.RUNNING
         stage.lease_until = now() - timedelta(seconds=1)
     with transaction(engine) as session:

@@ -50,7 +50,7 @@ def queued_scan(engine: Engine) -> StageRef:
 
 def set_published(engine: Engine, ref: StageRef, seconds_ago: float) -> None:
     with Session(engine) as session:
-        stage = session.get_one(Stage, (ref.scan_id, ref.name))
+        stage = session.get_one(Stage, (ref.scan_id, "", ref.name))
         stage.published_at = now() - timedelta(seconds=seconds_ago)
         session.add(stage)
         session.commit()
@@ -133,7 +133,9 @@ def test_a_stage_that_cannot_be_sent_keeps_none_back(
 ) -> None:
     broken = queued_scan(engine)
     with transaction(engine) as session:
-        session.get_one(Stage, (broken.scan_id, StageName.CLASSIFY)).output = {"of": "another age"}
+        session.get_one(Stage, (broken.scan_id, "", StageName.CLASSIFY)).output = {
+            "of": "another age"
+        }
     queued_scan(engine)
     sweeper.sweep()
     assert broker.client.llen(EXPLAIN_QUEUE) == 1

@@ -21,6 +21,8 @@ ENTRIES = {
     "gateway": (
         "services.gateway.__main__",
         "services.gateway.recorder",
+        "services.gateway.prepare",
+        "services.gateway.auth.make_key",
         "services.gateway.db.migrate",
         "services.gateway.db.migrations.env",
     ),

@@ -1,4 +1,4 @@
-"""Idempotency keys: the same request sent twice makes one scan.
+"""Claim a key before anything is stored, and wait for the request that holds it.
 
 The key's row is inserted before anything is stored. Its fingerprint is taken over the image's
 SHA-256 and the normalized fields, never over the multipart body, whose boundary differs each time.
@@ -14,8 +14,9 @@ from sqlalchemy import Engine
 from neuroscan.contracts.problems import IdempotencyConflict, IdempotencyInProgress, InvalidRequest
 from neuroscan.settings import GatewaySettings
 from services.gateway.db.session import transaction
-from services.gateway.scans import repository
-from services.gateway.scans.repository import KeyUse
+from services.gateway.db.tables import IdempotencyKey
+from services.gateway.idempotency import repository
+from services.gateway.idempotency.repository import KeyUse
 
 _HOLD = timedelta(seconds=60)
 _WAIT_S = 5.0
@@ -36,8 +37,8 @@ def use_of(key: str, *, principal: str, route: str, print_: str) -> KeyUse:
     return KeyUse(principal=principal, route=route, key=key, fingerprint=print_)
 
 
-def claim(engine: Engine, settings: GatewaySettings, use: KeyUse) -> str | None:
-    """Take the key: None when it is ours now, else the id of the scan that it made before.
+def claim(engine: Engine, settings: GatewaySettings, use: KeyUse) -> IdempotencyKey | None:
+    """Take the key: None when it is ours now, else its row, bound to what it made before.
 
     Raises `IdempotencyConflict` for other content, `IdempotencyInProgress` when the first request
     does not end within five seconds.
@@ -52,8 +53,14 @@ def claim(engine: Engine, settings: GatewaySettings, use: KeyUse) -> str | None:
             row = repository.key_row(session, use)
         if row is not None and row.fingerprint != use.fingerprint:
             raise IdempotencyConflict
-        if row is not None and row.scan_id is not None:
-            return row.scan_id
+        if row is not None and row.bound:
+            return row
         if time.monotonic() > ends:
             raise IdempotencyInProgress(retry_after_s=1)
         time.sleep(_POLL_S)
+
+
+def release(engine: Engine, use: KeyUse) -> None:
+    """Forget a key whose request came to nothing."""
+    with transaction(engine) as session:
+        repository.release_key(session, use)

@@ -119,14 +119,15 @@ def test_uploads_that_wait_leave_threads_to_other_calls(
     first = submit(api, content, key=key).json()["id"]
     # As if the first request were still running: all others wait for it.
     other.execute(
-        "UPDATE idempotency_key SET scan_id = NULL, held_until = now() + interval '1 minute' "
-        "WHERE key = %s",
+        "UPDATE idempotency_key SET scan_id = NULL, bound = false,"
+        " held_until = now() + interval '1 minute' WHERE key = %s",
         (key,),
     )
     other.commit()
     with (
         httpx.Client(
             base_url=api.base_url,
+            headers=api.headers,
             timeout=60,
             trust_env=False,
             limits=httpx.Limits(max_connections=60),
@@ -138,7 +139,9 @@ def test_uploads_that_wait_leave_threads_to_other_calls(
         began = time.monotonic()
         assert many.get("/v1/scans?limit=1").status_code == 200
         elapsed_s = time.monotonic() - began
-        other.execute("UPDATE idempotency_key SET scan_id = %s WHERE key = %s", (first, key))
+        other.execute(
+            "UPDATE idempotency_key SET scan_id = %s, bound = true WHERE key = %s", (first, key)
+        )
         other.commit()
         answers = [each.result() for each in waiting]
     assert elapsed_s < 2

@@ -1,16 +1,24 @@
 """One embedded stack for all integration tests, and fresh databases beside it."""
 
+import os
 import uuid
 from collections.abc import Iterator
 
 import httpx
 import psycopg
 import pytest
+from hypothesis import settings
 from sqlalchemy import Engine
 
 from neuroscan.stack import Stack
 from services.gateway.db.migrate import migrate
 from services.gateway.db.session import make_engine
+
+# The same examples in every run, so that a change and nothing else makes a test fail;
+# HYPOTHESIS_PROFILE=explore looks further.
+settings.register_profile("steady", derandomize=True)
+settings.register_profile("explore", derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from services.spatial.scene import Lesion, Scene
 from services.spatial.standing import DimensionsParameter, NumberParameter
 
 _GRID_PX = 320
+# One pixel of the coarser grid is up to 0.8 % of a small region's chord.
+_FINE_GRID_PX = 640
 _PAD_PX = 4
 _SMOOTHING_PX = 1.0
 _OUTLINE_POINTS = 240
@@ -97,9 +99,9 @@ def shape_of(mask: Mask, row_mm: float, column_mm: float) -> Shape:
     """
     largest = largest_component(mask)
     assert largest is not None
-    upright, grid_mm = _redrawn(largest, row_mm, column_mm, 0.0)
+    upright, grid_mm = _redrawn(largest, row_mm, column_mm, 0.0, _GRID_PX)
     longest_px, angle = longest_chord(upright)
-    turned, turned_mm = _redrawn(largest, row_mm, column_mm, angle)
+    turned, turned_mm = _redrawn(largest, row_mm, column_mm, angle, _FINE_GRID_PX)
     longest_mm = longest_px * grid_mm
     perpendicular_mm = min(longest_mm, _longest_run(turned) * turned_mm)
     area_mm2 = float(mask.sum()) * row_mm * column_mm
@@ -218,7 +220,9 @@ def _inside(mask: Mask, begin: NDArray[np.int32], end: NDArray[np.int32]) -> NDA
     return result
 
 
-def _redrawn(mask: Mask, row_mm: float, column_mm: float, angle: float) -> tuple[Mask, float]:
+def _redrawn(
+    mask: Mask, row_mm: float, column_mm: float, angle: float, side_px: int
+) -> tuple[Mask, float]:
     """The component turned by -`angle` on a finer grid of square pixels, and their size in mm.
 
     Smoothing before the threshold gives the outline back what pixels took from it: without it
@@ -230,7 +234,7 @@ def _redrawn(mask: Mask, row_mm: float, column_mm: float, angle: float) -> tuple
     across = -x * np.sin(angle) + y * np.cos(angle)
     margin = 3 * max(row_mm, column_mm)
     reach = max(float(np.ptp(along)), float(np.ptp(across))) + 2 * margin
-    grid_mm = reach / (_GRID_PX - 1)
+    grid_mm = reach / (side_px - 1)
     top, left = max(0, int(rows.min()) - _PAD_PX), max(0, int(columns.min()) - _PAD_PX)
     crop = mask[top : int(rows.max()) + 1 + _PAD_PX, left : int(columns.max()) + 1 + _PAD_PX]
     padded = np.pad(crop, _PAD_PX).astype(np.float32)
@@ -250,13 +254,13 @@ def _redrawn(mask: Mask, row_mm: float, column_mm: float, angle: float) -> tuple
         ]
     )
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    drawn = np.asarray(cv2.warpAffine(soft, matrix, (_GRID_PX, _GRID_PX), flags=flags))
+    drawn = np.asarray(cv2.warpAffine(soft, matrix, (side_px, side_px), flags=flags))
     return drawn >= min(0.5, 0.5 * float(drawn.max())), grid_mm
 
 
 def _longest_run(upright: Mask) -> int:
     """The longest run of set pixels in any column."""
     height = len(upright)
-    row = np.arange(1, height + 1)[:, None]
-    last_gap = np.maximum.accumulate(np.where(upright, 0, row), axis=0)
+    row = np.arange(1, height + 1, dtype=np.int16)[:, None]
+    last_gap = np.maximum.accumulate(np.where(upright, np.int16(0), row), axis=0)
     return int(np.where(upright, row - last_gap, 0).max())

@@ -12,7 +12,7 @@ from neuroscan.cli.tables import NOTHING, result_console
 from neuroscan.client import Client
 from neuroscan.contracts.access import KeyCreate
 from neuroscan.contracts.enums import Role
-from neuroscan.stack import StackError, find_running, local_key
+from neuroscan.stack import DataFolder, StackError, find_running, local_key
 
 Server = tuple[str | None, str | None, Path | None]
 
@@ -61,7 +61,7 @@ def _running(url: str | None, key: str | None, data_dir: Path | None) -> Iterato
                 f"No stack runs on {folder}; start one with `neuroscan up`, or name a server "
                 "with --url and --key."
             )
-        url, key = running.url, key or local_key(folder)
+        url, key = running.url, key or local_key(DataFolder.at(folder))
     with Client(url, key) as client:
         yield client
 

@@ -13,7 +13,7 @@ from neuroscan.cli.memory import pss_bytes
 from neuroscan.client import Client
 from neuroscan.contracts.enums import DisplayConvention
 from neuroscan.phantoms import PhantomFile, write_phantoms
-from neuroscan.stack import Stack, StackState, find_running, local_key
+from neuroscan.stack import DataFolder, Stack, StackState, find_running, local_key
 
 REPEATS = 5
 _SETTLE_S = 3.0
@@ -32,7 +32,7 @@ def run_measure(console: Console, data_dir: Path) -> None:
     running = find_running(data_dir)
     if running:
         console.print(f"Measuring the stack on {running.url}.")
-        _report(console, running, local_key(data_dir))
+        _report(console, running, local_key(DataFolder.at(data_dir)))
         return
     began = time.monotonic()
     with Stack() as stack:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from neuroscan.cli.options import DEFAULT_DATA_DIR
 from neuroscan.client import Client
-from neuroscan.stack import Stack, find_running, local_key
+from neuroscan.stack import DataFolder, Stack, find_running, local_key
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def session(
         folder = data_dir or DEFAULT_DATA_DIR
         running = find_running(folder)
         url = running.url if running else None
-        key = local_key(folder) if running and key is None else key
+        key = local_key(DataFolder.at(folder)) if running and key is None else key
     if url is not None:
         with Client(url, key) as client:
             yield client

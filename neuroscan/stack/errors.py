@@ -3,6 +3,7 @@
 StackError
 ├── FolderInUse        another stack runs on the folder
 ├── FolderUnusable     the data folder can't hold a stack
+├── NoKey              the folder has no key that this user may read
 ├── PortTaken          the gateway's port is not free
 ├── HostRefused        not a loopback address
 ├── ServerFailed       an embedded server, or the migrations, did not come up
@@ -20,6 +21,10 @@ class FolderInUse(StackError):
 
 class FolderUnusable(StackError):
     """The data folder can't hold a stack."""
+
+
+class NoKey(StackError):
+    """The folder has no key that this user may read."""
 
 
 class PortTaken(StackError):

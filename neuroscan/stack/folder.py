@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from neuroscan.stack.errors import FolderInUse, FolderUnusable
+from neuroscan.stack.errors import FolderInUse, FolderUnusable, NoKey
 
 SOCKET_FOLDER_PREFIX = "neuroscan-"
 _LOCK_PATIENCE_S = 1.0
@@ -153,3 +153,13 @@ def let_read(folder: Path) -> None:
         wanted = mode | stat.S_IROTH | (_TRAVERSE if mode & stat.S_IXUSR else 0)
         if mode != wanted:
             path.chmod(wanted)
+
+
+def local_key(folder: DataFolder) -> str:
+    """The API key that a stack on this folder wrote for its owner; raises `NoKey`."""
+    try:
+        return folder.local_key.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise NoKey(
+            f"There is no key in {folder.root} that this user may read; start `neuroscan up` there."
+        ) from error

@@ -14,8 +14,14 @@ from pathlib import Path
 import httpx
 
 from neuroscan import NOTICE
+from neuroscan.client import Client, ClientError
 from neuroscan.stack.errors import ServerFailed
-from neuroscan.stack.folder import SOCKET_FOLDER_PREFIX, DataFolder, new_socket_folder
+from neuroscan.stack.folder import (
+    SOCKET_FOLDER_PREFIX,
+    DataFolder,
+    local_key,
+    new_socket_folder,
+)
 from neuroscan.stack.health import is_complete, parse_readiness
 from neuroscan.stack.leftovers import end_leftovers
 from neuroscan.stack.output import Output
@@ -173,7 +179,9 @@ class Launcher:
         took_s = time.monotonic() - self._began
         self._output.line("neuroscan", f"every service answers after {took_s:.1f} s")
         self._output.line("neuroscan", f"NeuroScan is ready on {self._url} (API page: /docs)")
-        self._output.line("neuroscan", f"its key is in {self._folder.local_key}")
+        self._output.line("neuroscan", f"key for programs: in {self._folder.local_key}")
+        if link := await self._link():
+            self._output.line("neuroscan", f"to sign in, once, within ten minutes: {link}")
         self._output.line("neuroscan", NOTICE)
 
     def _keep(self, service: str) -> None:
@@ -202,6 +210,18 @@ class Launcher:
                     self._output.line("neuroscan", f"still waiting for {missing}")
                     complain_at = time.monotonic() + _COMPLAIN_AFTER_S
                 await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _link(self) -> str | None:
+        """A link that signs a browser in; None when the gateway went away again meanwhile."""
+
+        def ask() -> str:
+            with Client(self._url, local_key(self._folder), patience_s=5) as client:
+                return client.link()
+
+        try:
+            return await asyncio.to_thread(ask)
+        except ClientError:
+            return None
 
     def _note(self) -> None:
         """Keep `run/stack.json` true."""

@@ -17,7 +17,7 @@ import httpx
 
 from neuroscan.process import end_with_parent
 from neuroscan.stack.errors import NotReadyInTime, StackError
-from neuroscan.stack.folder import DataFolder
+from neuroscan.stack.folder import DataFolder, local_key
 from neuroscan.stack.health import is_complete, parse_readiness
 from neuroscan.stack.state import StackState, read_state
 
@@ -31,16 +31,6 @@ def find_running(data_dir: Path) -> StackState | None:
     """The stack that runs on a folder, or None."""
     folder = DataFolder.at(data_dir)
     return read_state(folder.state) if folder.in_use() else None
-
-
-def local_key(data_dir: Path) -> str:
-    """The API key that a stack on this folder wrote for its owner; raises `StackError`."""
-    try:
-        return DataFolder.at(data_dir).local_key.read_text(encoding="ascii").strip()
-    except OSError as error:
-        raise StackError(
-            f"There is no key in {data_dir}; start `neuroscan up` there once."
-        ) from error
 
 
 class Stack:
@@ -129,7 +119,7 @@ class Stack:
     @property
     def key(self) -> str:
         """The API key of the stack's owner."""
-        return local_key(self.folder.root)
+        return local_key(self.folder)
 
     @property
     def url(self) -> str:

@@ -95,7 +95,7 @@ class Recorder:
     ) -> None:
         # Only the ledger decides here whether the stage still waits; the marker just goes.
         try:
-            self._broker.delete(marker_key(task.scan_id, task.stage, task.attempt))
+            self._broker.delete(marker_key(task.scan_id, task.stage, task.attempt, task.track))
         except redis.RedisError:
             log.warning("recorder.marker_not_deleted", scan_id=task.scan_id)
         with structlog.contextvars.bound_contextvars(

@@ -17,6 +17,7 @@ from services.gateway.pipeline.record import Recorded, StageRef
 from services.gateway.scans.repository import delete_scan
 from tests.integration.gateway.ledger import (
     add_scan,
+    finish,
     finished,
     inference_result,
     scan_row,
@@ -30,14 +31,9 @@ MAX = 3
 
 def classify(engine: Engine, scan_id: str) -> Recorded:
     digest = stage_row(engine, scan_id, StageName.CLASSIFY).input_digest
+    ref = StageRef(scan_id, StageName.CLASSIFY)
     with transaction(engine) as session:
-        return record.record(session, record.classified(scan_id, digest, inference_result()))
-
-
-def finish(engine: Engine, scan_id: str, stage: StageName, run: str = "r") -> Recorded:
-    message = finished(engine, scan_id, stage, run)
-    with transaction(engine) as session:
-        return record.record(session, record.from_message(message))
+        return record.record(session, record.classified(ref, digest, inference_result()))
 
 
 def publish(engine: Engine, scan_id: str, stage: StageName) -> None:
@@ -76,7 +72,9 @@ def test_each_result_queues_the_next_stage_and_the_last_completes(engine: Engine
     assert scan_row(engine, scan_id).geometry["row_mm"] == 0.5
     report = stage_row(engine, scan_id, StageName.REPORT)
     with transaction(engine) as session:
-        result = record.StageResult(scan_id, StageName.REPORT, {"key": "k"}, report.input_digest)
+        result = record.StageResult(
+            StageRef(scan_id, StageName.REPORT), {"key": "k"}, report.input_digest
+        )
         assert record.record(session, result) == Recorded()
     scan = scan_row(engine, scan_id)
     assert (scan.state, scan.version) == (ScanState.COMPLETED, 5)
@@ -227,13 +225,13 @@ def run_out(engine: Engine, scan_id: str) -> None:
         stage.state = StageState.RUNNING
         stage.lease_until = now() - timedelta(seconds=1)
     with transaction(engine) as session:
-        record.lease_ran_out(session, scan_id, StageName.CLASSIFY, MAX)
+        record.lease_ran_out(session, StageRef(scan_id, StageName.CLASSIFY), MAX)
 
 
 def test_a_lease_that_still_runs_is_left_alone(engine: Engine) -> None:
     scan_id = add_scan(engine, lease_until=now() + timedelta(seconds=30))
     with transaction(engine) as session:
-        record.lease_ran_out(session, scan_id, StageName.CLASSIFY, MAX)
+        record.lease_ran_out(session, StageRef(scan_id, StageName.CLASSIFY), MAX)
     assert stage_row(engine, scan_id, StageName.CLASSIFY).state == StageState.RUNNING
 
 
@@ -250,7 +248,8 @@ def test_only_the_second_lease_that_runs_out_spends_an_attempt(engine: Engine) -
 def test_after_a_failure_a_lease_that_runs_out_spends_an_attempt(engine: Engine) -> None:
     scan_id = add_scan(engine)
     with transaction(engine) as session:
-        record.attempt_failed(session, scan_id, StageName.CLASSIFY, 1, StageFailed().problem(), MAX)
+        classify = StageRef(scan_id, StageName.CLASSIFY)
+        record.attempt_failed(session, classify, 1, StageFailed().problem(), MAX)
     run_out(engine, scan_id)
     assert stage_row(engine, scan_id, StageName.CLASSIFY).attempt == 3
 

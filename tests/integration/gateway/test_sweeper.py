@@ -20,7 +20,7 @@ from services.gateway.pipeline.publish import Publisher
 from services.gateway.pipeline.record import StageRef
 from services.gateway.pipeline.sweeper import Sweeper
 from tests.integration.gateway.broker import Broker
-from tests.integration.gateway.ledger import add_scan, inference_result, stage_row, started
+from tests.integration.gateway.ledger import classified_scan, stage_row, started
 
 EXPLAIN_QUEUE = stage_queue(StageName.EXPLAIN, batch=False)
 
@@ -40,12 +40,7 @@ def sweeper(engine: Engine, publisher: Publisher, tmp_path: Path) -> Sweeper:
 
 def queued_scan(engine: Engine) -> StageRef:
     """A scan whose explain stage waits."""
-    scan_id = add_scan(engine)
-    digest = stage_row(engine, scan_id, StageName.CLASSIFY).input_digest
-    with transaction(engine) as session:
-        recorded = record.record(session, record.classified(scan_id, digest, inference_result()))
-    assert recorded.publish is not None
-    return recorded.publish
+    return StageRef(classified_scan(engine), StageName.EXPLAIN)
 
 
 def set_published(engine: Engine, ref: StageRef, seconds_ago: float) -> None:

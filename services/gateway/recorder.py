@@ -33,7 +33,7 @@ from neuroscan.queues import (
 from neuroscan.settings import BrokerSettings, GatewaySettings
 from neuroscan.telemetry import configure_logs, get_logger
 from services.gateway.db.session import transaction
-from services.gateway.pipeline import own_stages, record
+from services.gateway.pipeline import own_stages, record, results
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.pipeline.sweeper import Sweeper
 
@@ -73,7 +73,7 @@ class Recorder:
 
     def finished(self, message: dict[str, Any]) -> None:
         """A worker is done."""
-        self._pipeline.save(record.from_message(Finished.model_validate(message)))
+        self._pipeline.save(results.from_message(Finished.model_validate(message)))
 
     def failed(self, message: dict[str, Any]) -> None:
         """A worker could not do it."""

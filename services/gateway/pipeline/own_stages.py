@@ -12,7 +12,7 @@ from neuroscan.telemetry import get_logger
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Patient, Scan
 from services.gateway.patients.views import patient_view
-from services.gateway.pipeline import record
+from services.gateway.pipeline import record, results
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.pipeline.keys import slice_key
 from services.gateway.scans.repository import stages_of
@@ -36,7 +36,7 @@ def classify(pipeline: Pipeline, task: RecorderTask) -> None:
             request_id=task.request_id,
             timeout_s=settings.classify_lease.total_seconds() / 2,
         )
-        pipeline.save(record.classified(ref, task.input_digest, result))
+        pipeline.save(results.classified(ref, task.input_digest, result))
 
 
 def report(pipeline: Pipeline, task: RecorderTask) -> None:

@@ -6,6 +6,7 @@ messages about one scan are handled one after the other. What happens on the tra
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -14,9 +15,8 @@ from sqlmodel import Session, select
 from neuroscan.contracts.enums import ScanState, StageName, StageState
 from neuroscan.contracts.messages import Failed, Finished, RecorderTask, Started
 from neuroscan.contracts.problems import Problem, StageTimedOut, Unavailable
-from neuroscan.contracts.results import ExplainResult, InferenceResult
+from neuroscan.contracts.results import InferenceResult
 from neuroscan.contracts.spatial import MeasureResult
-from neuroscan.process import code_version
 from services.gateway.db.tables import OWN_TRACK, STAGE_ORDER, Json, Scan, ScanEvent, Stage, now
 from services.gateway.pipeline.keys import scan_prefix
 from services.gateway.scans.repository import order_erasures
@@ -69,30 +69,6 @@ def ref_of(message: Started | Finished | Failed | RecorderTask) -> StageRef:
     return StageRef(message.scan_id, message.stage, message.track)
 
 
-def classified(ref: StageRef, digest: str, result: InferenceResult) -> StageResult:
-    """The inference service's answer as a stage result."""
-    return StageResult(
-        ref=ref,
-        output=result.model_dump(mode="json"),
-        digest=digest,
-        code_version=code_version(),
-        model_version=result.model.version,
-    )
-
-
-def from_message(message: Finished) -> StageResult:
-    """A worker's message as a stage result."""
-    result = message.result
-    return StageResult(
-        ref=ref_of(message),
-        output=result.model_dump(mode="json"),
-        digest=message.input_digest,
-        prefix=message.prefix,
-        code_version=message.code_version,
-        model_version=result.model.version if isinstance(result, ExplainResult) else None,
-    )
-
-
 def input_digest(*parts: str) -> str:
     """SHA-256 over what a stage's output depends on."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -100,7 +76,7 @@ def input_digest(*parts: str) -> str:
 
 def record(session: Session, result: StageResult) -> Recorded:
     """Commit the first result of a stage and queue the next stage; drop every later one."""
-    scan = lock(session, result.ref.scan_id)
+    scan = _lock(session, result.ref.scan_id)
     if scan is None:
         return _of_no_scan(session, result.ref.scan_id)
     stage = _stage(session, result.ref)
@@ -118,9 +94,9 @@ def record(session: Session, result: StageResult) -> Recorded:
     stage.problem = None
     if stage.track == OWN_TRACK:
         _note_on_scan(scan, result)
-        changed(session, scan, stage, state=STATE_AFTER[result.ref.name])
+        _changed(session, scan, stage, state=STATE_AFTER[result.ref.name])
     else:
-        changed(session, scan, stage)
+        _changed(session, scan, stage)
     return Recorded(publish=_queue_next(session, scan, stage))
 
 
@@ -131,7 +107,7 @@ def started(session: Session, message: Started, lease: timedelta) -> None:
 
 def start(session: Session, ref: StageRef, attempt: int, lease: timedelta) -> Stage | None:
     """Queued → running under a lease; None when the stage is not waiting for this attempt."""
-    scan = lock(session, ref.scan_id)
+    scan = _lock(session, ref.scan_id)
     if scan is None:
         return None
     stage = _stage(session, ref)
@@ -144,7 +120,7 @@ def start(session: Session, ref: StageRef, attempt: int, lease: timedelta) -> St
     stage.state = StageState.RUNNING
     stage.started_at = now()
     stage.lease_until = now() + lease
-    changed(session, scan, stage)
+    _changed(session, scan, stage)
     return stage
 
 
@@ -162,7 +138,7 @@ def attempt_failed(
 
     A part of the system that did not answer spends no attempt; anything else does.
     """
-    scan = lock(session, ref.scan_id)
+    scan = _lock(session, ref.scan_id)
     if scan is None:
         return False
     stage = _stage(session, ref)
@@ -180,7 +156,7 @@ def lease_ran_out(session: Session, ref: StageRef, attempts_max: int) -> None:
     The first time it is put down to the worker, which may have been killed, or to the broker,
     which may have lost its report; from then on to the scan: that spends an attempt.
     """
-    scan = lock(session, ref.scan_id)
+    scan = _lock(session, ref.scan_id)
     if scan is None:
         return
     stage = _stage(session, ref)
@@ -191,7 +167,7 @@ def lease_ran_out(session: Session, ref: StageRef, attempts_max: int) -> None:
     if stage.problem is None:
         stage.problem = problem.model_dump(mode="json")
         queue_stage(stage)
-        changed(session, scan, stage)
+        _changed(session, scan, stage)
     else:
         _spend_attempt(session, scan, stage, problem, attempts_max)
 
@@ -202,12 +178,55 @@ def cancel(session: Session, scan_id: str) -> Scan | None:
     One that is over stays as it is, and further work on it goes on. None when there is no such
     scan.
     """
-    scan = lock(session, scan_id)
+    scan = _lock(session, scan_id)
     if scan is None or ScanState(scan.state).final:
         return scan
     _cancel_rest(session, scan_id)
-    changed(session, scan, None, state=ScanState.CANCELED)
+    _changed(session, scan, None, state=ScanState.CANCELED)
     return scan
+
+
+def open_track(
+    session: Session, scan_id: str, track: str, names: Sequence[StageName], digest: str
+) -> StageRef | None:
+    """Begin further work on a scan: the first stage is queued, the others wait.
+
+    `digest` is that of the first stage's input. None when there is no such scan.
+    """
+    scan = _lock(session, scan_id)
+    if scan is None:
+        return None
+    first, *others = [Stage(scan_id=scan_id, track=track, name=name) for name in names]
+    first.input_digest = digest
+    queue_stage(first)
+    session.add_all(others)
+    _changed(session, scan, first)
+    return StageRef(scan_id, names[0], track)
+
+
+def retry(session: Session, scan_id: str, track: str | None = None) -> list[StageRef]:
+    """Queue failed stages again with a first attempt, on one track or on all; says which.
+
+    Those after them wait again, and the scan's state goes back to what it had reached.
+    """
+    scan = _lock(session, scan_id)
+    if scan is None:
+        return []
+    again = []
+    for failed in _stages(session, scan_id, track):
+        if failed.state != StageState.FAILED:
+            continue
+        for later in _stages(session, scan_id, failed.track):
+            if later.state == StageState.CANCELED:
+                later.state = StageState.WAITING
+                session.add(later)
+        failed.attempt = 1
+        failed.problem = failed.started_at = failed.finished_at = None
+        queue_stage(failed)
+        ref = StageRef(scan_id, StageName(failed.name), failed.track)
+        _changed(session, scan, failed, state=None if failed.track else _state_before(ref.name))
+        again.append(ref)
+    return again
 
 
 def queue_stage(stage: Stage) -> None:
@@ -216,34 +235,6 @@ def queue_stage(stage: Stage) -> None:
     stage.available_at = now()
     stage.published_at = None
     stage.lease_until = None
-
-
-def lock(session: Session, scan_id: str) -> Scan | None:
-    """The scan's row as it is now, locked until the transaction ends; None when there is none."""
-    return session.get(Scan, scan_id, with_for_update=True)
-
-
-def changed(
-    session: Session, scan: Scan, stage: Stage | None, *, state: ScanState | None = None
-) -> None:
-    """Give the scan a new version, and a new state if there is one, and say so in an event."""
-    if state is not None:
-        scan.state = state
-    scan.version += 1
-    scan.updated_at = now()
-    session.add(scan)
-    if stage is not None:
-        session.add(stage)
-    session.add(
-        ScanEvent(
-            scan_id=scan.id,
-            version=scan.version,
-            state=scan.state,
-            track=stage.track if stage else OWN_TRACK,
-            stage=stage.name if stage else None,
-            stage_state=stage.state if stage else None,
-        )
-    )
 
 
 def _of_no_scan(session: Session, scan_id: str) -> Recorded:
@@ -278,7 +269,7 @@ def _wait_and_retry(session: Session, scan: Scan, stage: Stage) -> None:
     # The longer a part has been away, the less often it is tried.
     wait = (now() - scan.created_at) / 10
     stage.available_at = now() + min(max(wait, RETRY_WAIT), RETRY_WAIT_LONGEST)
-    changed(session, scan, stage)
+    _changed(session, scan, stage)
 
 
 def _spend_attempt(
@@ -296,20 +287,57 @@ def _spend_attempt(
         queue_stage(stage)
         stage.available_at = now() + RETRY_WAIT * (stage.attempt - 1)
         stage.attempt += 1
-    changed(session, scan, stage, state=state)
+    _changed(session, scan, stage, state=state)
 
 
 def _cancel_rest(session: Session, scan_id: str, track: str | None = None) -> None:
     """Cancel what is not over yet, on one track or on all."""
-    stages = select(Stage).where(Stage.scan_id == scan_id)
-    if track is not None:
-        stages = stages.where(Stage.track == track)
-    for stage in session.exec(stages):
+    for stage in _stages(session, scan_id, track):
         if stage.state not in _OVER:
             stage.state = StageState.CANCELED
             stage.lease_until = None
             session.add(stage)
 
 
+def _lock(session: Session, scan_id: str) -> Scan | None:
+    """The scan's row as it is now, locked until the transaction ends; None when there is none."""
+    return session.get(Scan, scan_id, with_for_update=True)
+
+
 def _stage(session: Session, ref: StageRef) -> Stage:
     return session.get_one(Stage, (ref.scan_id, ref.track, ref.name))
+
+
+def _stages(session: Session, scan_id: str, track: str | None) -> Sequence[Stage]:
+    stages = select(Stage).where(Stage.scan_id == scan_id)
+    if track is not None:
+        stages = stages.where(Stage.track == track)
+    return session.exec(stages).all()
+
+
+def _state_before(name: StageName) -> ScanState:
+    index = STAGE_ORDER.index(name)
+    return STATE_AFTER[STAGE_ORDER[index - 1]] if index else ScanState.RECEIVED
+
+
+def _changed(
+    session: Session, scan: Scan, stage: Stage | None, *, state: ScanState | None = None
+) -> None:
+    """Give the scan a new version, and a new state if there is one, and say so in an event."""
+    if state is not None:
+        scan.state = state
+    scan.version += 1
+    scan.updated_at = now()
+    session.add(scan)
+    if stage is not None:
+        session.add(stage)
+    session.add(
+        ScanEvent(
+            scan_id=scan.id,
+            version=scan.version,
+            state=scan.state,
+            track=stage.track if stage else OWN_TRACK,
+            stage=stage.name if stage else None,
+            stage_state=stage.state if stage else None,
+        )
+    )

@@ -33,7 +33,7 @@ from services.gateway.db.tables import (
 )
 from services.gateway.idempotency import claims
 from services.gateway.idempotency.repository import KeyUse, bind_key
-from services.gateway.pipeline import keys, record
+from services.gateway.pipeline import keys, record, results
 from services.gateway.pipeline.assembly import Pipeline, patiently
 from services.gateway.pipeline.record import StageRef
 from services.gateway.scans import repository
@@ -242,7 +242,7 @@ class Intake:
                 timeout_s=pipeline.settings.inline_classify_limit.total_seconds(),
             )
             digest = record.input_digest(scan.sha256, scan.id)
-            classified = record.classified(StageRef(scan.id, StageName.CLASSIFY), digest, result)
+            classified = results.classified(StageRef(scan.id, StageName.CLASSIFY), digest, result)
             with transaction(self._engine) as session:
                 recorded = record.record(session, classified)
             pipeline.follow(recorded)

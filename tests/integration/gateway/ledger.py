@@ -30,7 +30,7 @@ from neuroscan.contracts.results import (
 from neuroscan.contracts.spatial import HemisphereParameter, MeasureResult, SpatialParameters
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import STAGE_ORDER, Batch, Scan, Stage, now
-from services.gateway.pipeline import keys, record
+from services.gateway.pipeline import keys, record, results
 from services.gateway.pipeline.record import Recorded, StageRef, StageResult, input_digest
 
 MODEL = ModelFacts(name="test", version="1", sha256="0" * 64)
@@ -81,7 +81,7 @@ def classified_scan(engine: Engine, *, owner: str = "key:test", batch: bool = Fa
     digest = stage_row(engine, scan_id, StageName.CLASSIFY).input_digest
     ref = StageRef(scan_id, StageName.CLASSIFY)
     with transaction(engine) as session:
-        record.record(session, record.classified(ref, digest, inference_result()))
+        record.record(session, results.classified(ref, digest, inference_result()))
     return scan_id
 
 
@@ -104,7 +104,7 @@ def finish(
     """A worker is done."""
     message = finished(engine, scan_id, stage, run, track)
     with transaction(engine) as session:
-        return record.record(session, record.from_message(message))
+        return record.record(session, results.from_message(message))
 
 
 def fail_for_good(engine: Engine, ref: StageRef) -> None:
@@ -183,9 +183,16 @@ def measure_result() -> MeasureResult:
     )
 
 
-def started(scan_id: str, stage: StageName, attempt: int = 1) -> Started:
+def started(scan_id: str, stage: StageName, attempt: int = 1, track: str = "") -> Started:
     """A worker's first message."""
-    return Started(scan_id=scan_id, stage=stage, attempt=attempt, run="r", at=datetime.now(UTC))
+    return Started(
+        scan_id=scan_id,
+        track=track,
+        stage=stage,
+        attempt=attempt,
+        run="r",
+        at=datetime.now(UTC),
+    )
 
 
 def finished(

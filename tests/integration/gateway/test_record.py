@@ -11,7 +11,7 @@ from neuroscan.contracts.messages import Failed
 from neuroscan.contracts.problems import StageFailed, Unavailable
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Erasure, Scan, ScanEvent, Stage, now
-from services.gateway.pipeline import record
+from services.gateway.pipeline import record, results
 from services.gateway.pipeline.keys import scan_prefix
 from services.gateway.pipeline.record import Recorded, StageRef
 from services.gateway.scans.repository import delete_scan
@@ -33,7 +33,7 @@ def classify(engine: Engine, scan_id: str) -> Recorded:
     digest = stage_row(engine, scan_id, StageName.CLASSIFY).input_digest
     ref = StageRef(scan_id, StageName.CLASSIFY)
     with transaction(engine) as session:
-        return record.record(session, record.classified(ref, digest, inference_result()))
+        return record.record(session, results.classified(ref, digest, inference_result()))
 
 
 def publish(engine: Engine, scan_id: str, stage: StageName) -> None:
@@ -104,7 +104,7 @@ def test_a_result_for_another_input_is_dropped(engine: Engine) -> None:
     classify(engine, scan_id)
     message = finished(engine, scan_id, StageName.EXPLAIN).model_copy(update={"input_digest": "x"})
     with transaction(engine) as session:
-        assert record.record(session, record.from_message(message)).discard == message.prefix
+        assert record.record(session, results.from_message(message)).discard == message.prefix
     assert stage_row(engine, scan_id, StageName.EXPLAIN).state == StageState.QUEUED
 
 
@@ -115,7 +115,7 @@ def test_results_of_a_deleted_scan_take_all_its_objects_with_them(engine: Engine
     with transaction(engine) as session:
         assert delete_scan(session, scan_id)
     with transaction(engine) as session:
-        recorded = record.record(session, record.from_message(message))
+        recorded = record.record(session, results.from_message(message))
     assert recorded == Recorded(discard=scan_prefix(scan_id))
 
 
@@ -130,7 +130,7 @@ def test_late_results_of_an_erased_scan_are_ordered_to_go_again(engine: Engine) 
         session.delete(session.get_one(Erasure, scan_prefix(scan_id)))
     for _ in range(2):
         with transaction(engine) as session:
-            record.record(session, record.from_message(message))
+            record.record(session, results.from_message(message))
     with transaction(engine) as session:
         assert session.get(Erasure, scan_prefix(scan_id)) is not None
 
@@ -260,7 +260,7 @@ def test_an_earlier_attempt_that_comes_back_first_wins(engine: Engine) -> None:
     first = finished(engine, scan_id, StageName.EXPLAIN, run="slow")
     fail(engine, scan_id, 1)
     with transaction(engine) as session:
-        recorded = record.record(session, record.from_message(first))
+        recorded = record.record(session, results.from_message(first))
     assert recorded.publish == StageRef(scan_id, StageName.MEASURE)
     assert stage_row(engine, scan_id, StageName.EXPLAIN).state == StageState.DONE
 

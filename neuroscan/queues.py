@@ -28,6 +28,7 @@ STAGE_QUEUES = {
     StageName.MEASURE: "spatial",
     StageName.REPORT: "report",
 }
+_BATCH = ".batch"
 STAGE_TASK = "neuroscan.stage"
 EVENT_TASK = "neuroscan.event"
 
@@ -53,12 +54,34 @@ class BrokerClient(Protocol):
 
 def batch_twin(queue: str) -> str:
     """The queue for work of batches, which yields to the first."""
-    return f"{queue}.batch"
+    return f"{queue}{_BATCH}"
 
 
 def with_batch_twins(queues: Sequence[str]) -> list[str]:
     """Each queue, then each queue's twin: the order in which they are drained."""
     return [*queues, *(batch_twin(queue) for queue in queues)]
+
+
+class BatchesLast:
+    """The order in which a worker looks into its queues, as kombu's Redis transport asks for it.
+
+    Kombu keeps the queues as a set, so that its own `priority` order is any order.
+    """
+
+    def __init__(self, queues: Iterable[str] = ()) -> None:
+        self.update(queues)
+
+    def update(self, queues: Iterable[str]) -> None:
+        """These are the worker's queues from now on."""
+        self._queues = sorted(queues, key=lambda queue: (queue.endswith(_BATCH), queue))
+
+    def consume(self, count: int) -> list[str]:
+        """The first so many queues."""
+        return self._queues[:count]
+
+    def rotate(self, last_used: str) -> str:
+        """The order stays as it is."""
+        return last_used
 
 
 def stage_queue(stage: StageName, *, batch: bool) -> str:
@@ -77,9 +100,10 @@ def event_task_name(kind: str) -> str:
     return f"{EVENT_TASK}.{kind}"
 
 
-def marker_key(scan_id: str, stage: StageName, attempt: int) -> str:
+def marker_key(scan_id: str, stage: StageName, attempt: int, track: str = "") -> str:
     """Key that stands while a stage waits in a queue."""
-    return f"neuroscan:queued:{scan_id}:{stage}:{attempt}"
+    place = f"{scan_id}:{track}" if track else scan_id
+    return f"neuroscan:queued:{place}:{stage}:{attempt}"
 
 
 def heartbeat_key(service: str, worker: str) -> str:
@@ -118,7 +142,7 @@ def celery_app(name: str, settings: BrokerSettings, *, socket_timeout_s: float =
         broker_connection_max_retries=None,
         broker_transport_options={
             "visibility_timeout": VISIBILITY_TIMEOUT_S,
-            "queue_order_strategy": "priority",
+            "queue_order_strategy": "neuroscan.queues:BatchesLast",
             "socket_timeout": socket_timeout_s,
             "socket_connect_timeout": socket_timeout_s,
             "socket_keepalive": True,

@@ -101,6 +101,7 @@ class Worker(Generic[TaskT]):
         prefix = f"{task.prefix}-{run}"
         base = {
             "scan_id": task.scan_id,
+            "track": task.track,
             "stage": self.stage,
             "attempt": task.attempt,
             "run": run,
@@ -142,7 +143,7 @@ class Worker(Generic[TaskT]):
             log.warning("stage.report_lost", kind=kind)
 
     def _take_marker(self, child: _Child[TaskT], task: TaskT) -> bool:
-        key = marker_key(task.scan_id, self.stage, task.attempt)
+        key = marker_key(task.scan_id, self.stage, task.attempt, task.track)
         try:
             return child.broker.delete(key) > 0
         except redis.RedisError:

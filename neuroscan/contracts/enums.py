@@ -49,6 +49,16 @@ class StageState(StrEnum):
     CANCELED = "canceled"
 
 
+class WorkState(StrEnum):
+    """How far further work on a scan has come: a further explanation or analysis."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
 class ImageFormat(StrEnum):
     """What a client may send."""
 

@@ -35,6 +35,27 @@ class Geometry(Contract):
     orientation: Orientation = Orientation()
 
 
+def as_sent(geometry: Geometry) -> Geometry:
+    """What was stated with the picture, without what measuring has inferred since.
+
+    Only DICOM states a plane, and states it with the orientation.
+    """
+    stated = geometry.source in (SpacingSource.DICOM, SpacingSource.REQUEST)
+    placed = geometry.orientation.source is OrientationSource.DICOM
+    return Geometry(
+        row_mm=geometry.row_mm if stated else None,
+        column_mm=geometry.column_mm if stated else None,
+        source=geometry.source if stated else SpacingSource.UNKNOWN,
+        plane=geometry.plane if placed else None,
+        plane_confidence=geometry.plane_confidence if placed else None,
+        orientation=(
+            geometry.orientation
+            if placed
+            else geometry.orientation.model_copy(update={"image_bottom": None})
+        ),
+    )
+
+
 def declared_orientation(convention: DisplayConvention, plane: Plane | None) -> Orientation:
     """The orientation that a declared display convention implies.
 

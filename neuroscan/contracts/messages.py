@@ -17,10 +17,12 @@ class StageTask(Contract):
     """What every stage message carries.
 
     `request_id` ties the log lines of one upload together. `prefix` ends in the attempt's number;
-    a worker appends a run of its own, so that a message delivered twice never overwrites.
+    a worker appends a run of its own, so that a message delivered twice never overwrites. `track`
+    is empty for the scan's own stages, else the id of the further work on it.
     """
 
     scan_id: str
+    track: str = ""
     attempt: int = Field(ge=1)
     input_digest: str
     request_id: str
@@ -62,6 +64,7 @@ class Started(Contract):
     """A worker has begun; the recorder starts the lease."""
 
     scan_id: str
+    track: str = ""
     stage: StageName
     attempt: int
     run: str
@@ -72,6 +75,7 @@ class Finished(Contract):
     """A worker is done; everything it wrote lies under `prefix`."""
 
     scan_id: str
+    track: str = ""
     stage: StageName
     attempt: int
     run: str
@@ -85,6 +89,7 @@ class Failed(Contract):
     """A worker could not do it; `prefix` may hold half of its objects."""
 
     scan_id: str
+    track: str = ""
     stage: StageName
     attempt: int
     run: str

@@ -13,11 +13,15 @@ from neuroscan.imaging.pool import DecodePool
 from neuroscan.queues import broker_client
 from neuroscan.settings import BrokerSettings, GatewaySettings, SecretSettings
 from services.gateway import errors
+from services.gateway.analyses import endpoints as analysis_endpoints
+from services.gateway.analyses.service import AnalysisService
 from services.gateway.auth import endpoints as access_endpoints
 from services.gateway.auth.middleware import Authentication
 from services.gateway.auth.principal import ANYBODY
 from services.gateway.auth.secrets import ServerSecret
 from services.gateway.auth.service import AccessService
+from services.gateway.explanations import endpoints as explanation_endpoints
+from services.gateway.explanations.service import ExplanationService
 from services.gateway.health import endpoints as health_endpoints
 from services.gateway.health.checks import HealthChecks
 from services.gateway.middleware import RequestEnvelope
@@ -27,6 +31,8 @@ from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans import endpoints as scan_endpoints
 from services.gateway.scans.intake import Intake
 from services.gateway.scans.service import ScanService
+from services.gateway.stages import endpoints as stage_endpoints
+from services.gateway.stages.service import StageService
 
 DESCRIPTION = f"""
 Send one brain-MRI slice; get its class with a calibrated confidence, where the network looked,
@@ -42,6 +48,9 @@ class State(TypedDict):
     access: AccessService
     intake: Intake
     scans: ScanService
+    explanations: ExplanationService
+    analyses: AnalysisService
+    stages: StageService
     patients: PatientService
     health: HealthChecks
 
@@ -62,7 +71,16 @@ def create_app() -> FastAPI:
     app.add_middleware(Authentication)
     app.add_middleware(RequestEnvelope, allowed_hosts=settings.allowed_hosts)
     errors.install(app)
-    for endpoints in (scan_endpoints, patient_endpoints, access_endpoints, health_endpoints):
+    # A path of one word below a scan is taken for an artefact by the scans' own routes: these last.
+    for endpoints in (
+        explanation_endpoints,
+        analysis_endpoints,
+        stage_endpoints,
+        scan_endpoints,
+        patient_endpoints,
+        access_endpoints,
+        health_endpoints,
+    ):
         app.include_router(endpoints.router, responses=errors.other_responses())
     app.add_api_route(
         "/",
@@ -101,6 +119,9 @@ async def _lifespan(_: FastAPI) -> AsyncIterator[State]:
             "access": AccessService(pipeline.engine, ServerSecret(SecretSettings().read())),
             "intake": Intake(pipeline, decoder),
             "scans": scans,
+            "explanations": ExplanationService(pipeline),
+            "analyses": AnalysisService(pipeline),
+            "stages": StageService(pipeline),
             "patients": PatientService(pipeline, scans),
             "health": health,
         }

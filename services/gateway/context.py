@@ -5,15 +5,33 @@ from uuid import UUID
 
 from fastapi import Depends, Path, Request
 
+from services.gateway.analyses.service import AnalysisService
 from services.gateway.auth.service import AccessService
+from services.gateway.explanations.service import ExplanationService
 from services.gateway.health.checks import HealthChecks
 from services.gateway.patients.service import PatientService
 from services.gateway.scans.intake import Intake
 from services.gateway.scans.service import ScanService
+from services.gateway.stages.service import StageService
 
 
 def _scans(request: Request) -> ScanService:
     service: ScanService = request.state.scans
+    return service
+
+
+def _explanations(request: Request) -> ExplanationService:
+    service: ExplanationService = request.state.explanations
+    return service
+
+
+def _analyses(request: Request) -> AnalysisService:
+    service: AnalysisService = request.state.analyses
+    return service
+
+
+def _stages(request: Request) -> StageService:
+    service: StageService = request.state.stages
     return service
 
 
@@ -51,6 +69,9 @@ def _patient_id(patient_id: Annotated[UUID, Path(description="The patient's id")
 
 
 Scans = Annotated[ScanService, Depends(_scans)]
+Explanations = Annotated[ExplanationService, Depends(_explanations)]
+Analyses = Annotated[AnalysisService, Depends(_analyses)]
+Stages = Annotated[StageService, Depends(_stages)]
 Patients = Annotated[PatientService, Depends(_patients)]
 Health = Annotated[HealthChecks, Depends(_health)]
 Intakes = Annotated[Intake, Depends(_intake)]

@@ -33,7 +33,7 @@ from neuroscan.queues import (
 from neuroscan.settings import BrokerSettings, GatewaySettings
 from neuroscan.telemetry import configure_logs, get_logger
 from services.gateway.db.session import transaction
-from services.gateway.pipeline import own_stages, record
+from services.gateway.pipeline import own_stages, record, results
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.pipeline.sweeper import Sweeper
 
@@ -73,7 +73,7 @@ class Recorder:
 
     def finished(self, message: dict[str, Any]) -> None:
         """A worker is done."""
-        self._pipeline.save(record.from_message(Finished.model_validate(message)))
+        self._pipeline.save(results.from_message(Finished.model_validate(message)))
 
     def failed(self, message: dict[str, Any]) -> None:
         """A worker could not do it."""
@@ -95,7 +95,7 @@ class Recorder:
     ) -> None:
         # Only the ledger decides here whether the stage still waits; the marker just goes.
         try:
-            self._broker.delete(marker_key(task.scan_id, task.stage, task.attempt))
+            self._broker.delete(marker_key(task.scan_id, task.stage, task.attempt, task.track))
         except redis.RedisError:
             log.warning("recorder.marker_not_deleted", scan_id=task.scan_id)
         with structlog.contextvars.bound_contextvars(

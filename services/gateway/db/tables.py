@@ -26,6 +26,9 @@ from neuroscan.ids import new_id
 
 Json = dict[str, Any]
 
+# The track of a scan's own four stages.
+OWN_TRACK = ""
+
 _ID = Uuid(as_uuid=False)
 _TIME = DateTime(timezone=True)
 
@@ -120,7 +123,7 @@ class Stage(SQLModel, table=True):
     scan_id: str = Field(
         sa_column=Column(_ID, ForeignKey("scan.id", ondelete="CASCADE"), primary_key=True)
     )
-    track: str = Field(default="", primary_key=True)
+    track: str = Field(default=OWN_TRACK, primary_key=True)
     name: str = Field(primary_key=True)
     state: str = StageState.WAITING
     attempt: int = 1
@@ -138,7 +141,7 @@ class Stage(SQLModel, table=True):
 
 
 class ScanEvent(SQLModel, table=True):
-    """One change of a scan, in the order of changes."""
+    """One change of a scan, in the order of changes; `track` is that of the stage."""
 
     __tablename__ = "scan_event"
     __table_args__ = (Index("scan_event_scan", "scan_id", "sequence"),)
@@ -152,6 +155,7 @@ class ScanEvent(SQLModel, table=True):
     at: datetime = Field(default_factory=now, sa_type=_TIME)
     version: int
     state: str
+    track: str = OWN_TRACK
     stage: str | None = None
     stage_state: str | None = None
 

@@ -23,6 +23,7 @@ def original_key(scan_id: str) -> str:
     return f"{scan_prefix(scan_id)}/original"
 
 
-def attempt_prefix(scan_id: str, stage: StageName, attempt: int) -> str:
+def attempt_prefix(scan_id: str, stage: StageName, attempt: int, track: str = "") -> str:
     """Where an attempt writes; a worker appends its run, so that deliveries never collide."""
-    return f"{scan_prefix(scan_id)}/{stage}/{attempt}"
+    place = f"{scan_prefix(scan_id)}/{track}" if track else scan_prefix(scan_id)
+    return f"{place}/{stage}/{attempt}"

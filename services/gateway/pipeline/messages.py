@@ -1,73 +1,112 @@
 """Build the message of a queued stage from the ledger's rows."""
 
-from sqlmodel import Session, select
+from dataclasses import dataclass
+from typing import TypedDict
 
-from neuroscan.contracts.enums import StageName, StageState
-from neuroscan.contracts.geometry import Geometry
+from sqlmodel import Session, col, select
+
+from neuroscan.contracts.enums import CamMethod, StageName, StageState
+from neuroscan.contracts.geometry import Geometry, as_sent
 from neuroscan.contracts.messages import ExplainTask, MeasureTask, RecorderTask, StageTask
 from neuroscan.contracts.results import ExplainResult, InferenceResult
-from services.gateway.db.tables import Scan, Stage
+from neuroscan.queues import stage_queue
+from services.gateway.db.tables import OWN_TRACK, Explanation, Scan, Stage
 from services.gateway.pipeline.keys import attempt_prefix, slice_key
 from services.gateway.pipeline.record import StageRef
 
+Stages = dict[StageName, Stage]
 
-def stage_message(session: Session, ref: StageRef) -> StageTask | None:
+
+@dataclass(frozen=True)
+class StageMessage:
+    """A stage's message and the queue that it goes to."""
+
+    task: StageTask
+    queue: str
+
+
+class _Common(TypedDict):
+    """What the messages of all stages have in common."""
+
+    scan_id: str
+    track: str
+    attempt: int
+    input_digest: str
+    request_id: str
+    prefix: str
+
+
+def stage_message(session: Session, ref: StageRef) -> StageMessage | None:
     """The message for a stage that is queued; None when it is not any more."""
     scan = session.get(Scan, ref.scan_id)
     if scan is None:
         return None
-    rows = session.exec(select(Stage).where(Stage.scan_id == ref.scan_id)).all()
-    stages = {StageName(stage.name): stage for stage in rows}
+    stages = _stages(session, ref)
     stage = stages.get(ref.name)
     # None: the scan was deleted between the two queries.
-    if stage is None or stage.state != StageState.QUEUED:
+    if stage is None or stage.track != ref.track or stage.state != StageState.QUEUED:
         return None
-    match ref.name:
-        case StageName.EXPLAIN:
-            return _explain(scan, stage, _classification(stages))
-        case StageName.MEASURE:
-            return _measure(scan, stage, stages)
-        case StageName.CLASSIFY | StageName.REPORT:
-            return RecorderTask(
-                scan_id=scan.id,
-                attempt=stage.attempt,
-                input_digest=stage.input_digest,
-                request_id=scan.request_id,
-                prefix=attempt_prefix(scan.id, ref.name, stage.attempt),
-                stage=ref.name,
-            )
-
-
-def _classification(stages: dict[StageName, Stage]) -> InferenceResult:
-    return InferenceResult.model_validate(stages[StageName.CLASSIFY].output)
-
-
-def _explain(scan: Scan, stage: Stage, found: InferenceResult) -> ExplainTask:
-    return ExplainTask(
-        scan_id=scan.id,
-        attempt=stage.attempt,
-        input_digest=stage.input_digest,
-        request_id=scan.request_id,
-        prefix=attempt_prefix(scan.id, StageName.EXPLAIN, stage.attempt),
-        slice_key=slice_key(scan.id),
-        label=found.classification.label,
+    return StageMessage(
+        _task(session, scan, stages, ref),
+        stage_queue(ref.name, batch=in_batch(ref.track, scan.batch_id)),
     )
 
 
-def _measure(scan: Scan, stage: Stage, stages: dict[StageName, Stage]) -> MeasureTask:
+def in_batch(track: str, batch_id: str | None) -> bool:
+    """Whether a stage waits in its queue's batch twin. Somebody waits for further work."""
+    return batch_id is not None and track == OWN_TRACK
+
+
+def _stages(session: Session, ref: StageRef) -> Stages:
+    """The track's stages; further work rests on the scan's own where it has none itself."""
+    own_and_tracks = select(Stage).where(
+        Stage.scan_id == ref.scan_id, col(Stage.track).in_((OWN_TRACK, ref.track))
+    )
+    rows = session.exec(own_and_tracks.order_by(col(Stage.track)))
+    return {StageName(stage.name): stage for stage in rows}
+
+
+def _task(session: Session, scan: Scan, stages: Stages, ref: StageRef) -> StageTask:
+    stage = stages[ref.name]
+    common: _Common = {
+        "scan_id": scan.id,
+        "track": ref.track,
+        "attempt": stage.attempt,
+        "input_digest": stage.input_digest,
+        "request_id": scan.request_id,
+        "prefix": attempt_prefix(scan.id, ref.name, stage.attempt, ref.track),
+    }
+    match ref.name:
+        case StageName.EXPLAIN:
+            asked = session.get(Explanation, ref.track) if ref.track else None
+            return ExplainTask(
+                **common,
+                slice_key=slice_key(scan.id),
+                label=_classification(stages).classification.label,
+                method=CamMethod(asked.method) if asked and asked.method else None,
+                layer=asked.layer if asked else None,
+            )
+        case StageName.MEASURE:
+            return _measure(scan, stages, common)
+        case StageName.CLASSIFY | StageName.REPORT:
+            return RecorderTask(**common, stage=ref.name)
+
+
+def _classification(stages: Stages) -> InferenceResult:
+    return InferenceResult.model_validate(stages[StageName.CLASSIFY].output)
+
+
+def _measure(scan: Scan, stages: Stages, common: _Common) -> MeasureTask:
     found = _classification(stages)
     explained = ExplainResult.model_validate(stages[StageName.EXPLAIN].output)
     return MeasureTask(
-        scan_id=scan.id,
-        attempt=stage.attempt,
-        input_digest=stage.input_digest,
-        request_id=scan.request_id,
-        prefix=attempt_prefix(scan.id, StageName.MEASURE, stage.attempt),
+        **common,
         slice_key=slice_key(scan.id),
         mask_key=explained.objects.mask,
         region_source=explained.explanation.region_source,
         segmentation_dice=explained.explanation.segmentation_dice,
-        geometry=Geometry.model_validate(scan.geometry),
+        # What an earlier measurement inferred is not stated.
+        geometry=as_sent(Geometry.model_validate(scan.geometry)),
         label=found.classification.label,
         confidence=found.classification.confidence,
         calibrated=found.classification.calibrated,

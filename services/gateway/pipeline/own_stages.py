@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from neuroscan.contracts.enums import StageName
 from neuroscan.contracts.messages import RecorderTask
 from neuroscan.contracts.problems import NeuroscanError, StageFailed, Unavailable
 from neuroscan.contracts.report import ReportPictures, ReportRequest
@@ -13,7 +12,7 @@ from neuroscan.telemetry import get_logger
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Patient, Scan
 from services.gateway.patients.views import patient_view
-from services.gateway.pipeline import record
+from services.gateway.pipeline import record, results
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.pipeline.keys import slice_key
 from services.gateway.scans.repository import stages_of
@@ -25,12 +24,10 @@ log = get_logger(__name__)
 
 
 def classify(pipeline: Pipeline, task: RecorderTask) -> None:
-    """Classify a scan whose first, in-line call got no answer."""
-    settings = pipeline.settings
+    """Classify from the queue: a batch's scan, an analysis, or what got no answer in line."""
+    settings, ref = pipeline.settings, record.ref_of(task)
     with transaction(pipeline.engine) as session:
-        stage = record.start(
-            session, task.scan_id, StageName.CLASSIFY, task.attempt, settings.classify_lease
-        )
+        stage = record.start(session, ref, task.attempt, settings.classify_lease)
     if stage is None:
         return
     with _reported_failures(pipeline, task):
@@ -39,15 +36,14 @@ def classify(pipeline: Pipeline, task: RecorderTask) -> None:
             request_id=task.request_id,
             timeout_s=settings.classify_lease.total_seconds() / 2,
         )
-        pipeline.save(record.classified(task.scan_id, task.input_digest, result))
+        pipeline.save(results.classified(ref, task.input_digest, result))
 
 
 def report(pipeline: Pipeline, task: RecorderTask) -> None:
     """Have the PDF made, store it, and complete the scan."""
+    ref = record.ref_of(task)
     with transaction(pipeline.engine) as session:
-        stage = record.start(
-            session, task.scan_id, StageName.REPORT, task.attempt, pipeline.settings.lease
-        )
+        stage = record.start(session, ref, task.attempt, pipeline.settings.lease)
     if stage is None:
         return
     with _reported_failures(pipeline, task):
@@ -62,8 +58,7 @@ def report(pipeline: Pipeline, task: RecorderTask) -> None:
         pipeline.storage.put(f"{prefix}/{REPORT_OBJECT}", pdf)
         pipeline.save(
             record.StageResult(
-                scan_id=task.scan_id,
-                stage=StageName.REPORT,
+                ref=ref,
                 output={"key": f"{prefix}/{REPORT_OBJECT}", "sha256": digest, "version": 1},
                 digest=task.input_digest,
                 prefix=prefix,
@@ -84,8 +79,7 @@ def _reported_failures(pipeline: Pipeline, task: RecorderTask) -> Iterator[None]
         with transaction(pipeline.engine) as session:
             record.attempt_failed(
                 session,
-                task.scan_id,
-                task.stage,
+                record.ref_of(task),
                 task.attempt,
                 problem,
                 pipeline.settings.attempts_max,

@@ -10,22 +10,20 @@ from sqlalchemy import Engine, Update, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
-from neuroscan.contracts.enums import StageName, StageState
-from neuroscan.contracts.messages import StageTask
+from neuroscan.contracts.enums import StageState
 from neuroscan.contracts.problems import Unavailable
 from neuroscan.queues import (
     MARKER_LIFETIME_S,
     broker_client,
     celery_app,
     marker_key,
-    stage_queue,
     task_name,
 )
 from neuroscan.settings import BrokerSettings
 from neuroscan.telemetry import get_logger
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Stage, now
-from services.gateway.pipeline.messages import stage_message
+from services.gateway.pipeline.messages import StageMessage, stage_message
 from services.gateway.pipeline.record import StageRef
 
 log = get_logger(__name__)
@@ -64,15 +62,16 @@ class Publisher:
         """
         sent_at = now()
         with transaction(self._engine) as session:
-            task = stage_message(session, ref)
-            if task is None:
+            message = stage_message(session, ref)
+            if message is None:
                 return True
-            session.execute(_waiting(task, ref.name).values(published_at=sent_at))
-        if self._send(task, ref.name):
+            waiting = _waiting(ref, message.task.attempt)
+            session.execute(waiting.values(published_at=sent_at))
+        if self._send(message, ref):
             return True
         with transaction(self._engine) as session:
             # Somebody else may have sent it since.
-            unsent = _waiting(task, ref.name).where(col(Stage.published_at) == sent_at)
+            unsent = waiting.where(col(Stage.published_at) == sent_at)
             session.execute(unsent.values(published_at=None))
         return False
 
@@ -94,9 +93,9 @@ class Publisher:
         except redis.RedisError:
             return False
 
-    def queue_length(self, stage: StageName) -> int:
-        """Messages that wait for a stage; raises `redis.RedisError`."""
-        return sum(self._broker.llen(stage_queue(stage, batch=twin)) for twin in (False, True))
+    def queue_length(self, queue: str) -> int:
+        """Messages that wait in a queue; raises `redis.RedisError`."""
+        return self._broker.llen(queue)
 
     def close(self) -> None:
         """Release threads and connections."""
@@ -110,19 +109,19 @@ class Publisher:
             # The stage stays queued in the ledger; the sweeper publishes it.
             log.warning("publish.failed", scan_id=ref.scan_id, error=type(error).__name__)
 
-    def _send(self, task: StageTask, stage: StageName) -> bool:
+    def _send(self, message: StageMessage, ref: StageRef) -> bool:
         try:
-            key = marker_key(task.scan_id, stage, task.attempt)
+            key = marker_key(ref.scan_id, ref.name, message.task.attempt, ref.track)
             # First the marker: a worker that finds none takes the message for a duplicate.
             self._broker.set(key, self._broker_process(), ex=MARKER_LIFETIME_S)
             self._app.send_task(
-                task_name(stage),
-                args=[task.model_dump(mode="json")],
-                queue=stage_queue(stage, batch=False),
+                task_name(ref.name),
+                args=[message.task.model_dump(mode="json")],
+                queue=message.queue,
                 retry=False,
             )
         except (OperationalError, redis.RedisError, OSError) as error:
-            log.warning("publish.broker_away", scan_id=task.scan_id, error=type(error).__name__)
+            log.warning("publish.broker_away", scan_id=ref.scan_id, error=type(error).__name__)
             return False
         return True
 
@@ -130,11 +129,12 @@ class Publisher:
         return self._broker.info("server")["run_id"]
 
 
-def _waiting(task: StageTask, stage: StageName) -> Update:
-    """An update of the task's stage, should it still wait for this attempt."""
+def _waiting(ref: StageRef, attempt: int) -> Update:
+    """An update of the stage, should it still wait for this attempt."""
     return update(Stage).where(
-        col(Stage.scan_id) == task.scan_id,
-        col(Stage.name) == stage,
-        col(Stage.attempt) == task.attempt,
+        col(Stage.scan_id) == ref.scan_id,
+        col(Stage.track) == ref.track,
+        col(Stage.name) == ref.name,
+        col(Stage.attempt) == attempt,
         col(Stage.state) == StageState.QUEUED,
     )

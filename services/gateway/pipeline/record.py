@@ -1,22 +1,23 @@
 """The only place that writes results and moves a scan on (docs/architecture.md, "The ledger").
 
 Every function takes a session inside a transaction and locks the scan's row first, so that two
-messages about one scan are handled one after the other.
+messages about one scan are handled one after the other. What happens on the track of further work
+(a stage's `track`) gives the scan a new version, and changes nothing else of it.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlmodel import Session, select
 
 from neuroscan.contracts.enums import ScanState, StageName, StageState
-from neuroscan.contracts.messages import Failed, Finished, Started
+from neuroscan.contracts.messages import Failed, Finished, RecorderTask, Started
 from neuroscan.contracts.problems import Problem, StageTimedOut, Unavailable
-from neuroscan.contracts.results import ExplainResult, InferenceResult
+from neuroscan.contracts.results import InferenceResult
 from neuroscan.contracts.spatial import MeasureResult
-from neuroscan.process import code_version
-from services.gateway.db.tables import STAGE_ORDER, Json, Scan, ScanEvent, Stage, now
+from services.gateway.db.tables import OWN_TRACK, STAGE_ORDER, Json, Scan, ScanEvent, Stage, now
 from services.gateway.pipeline.keys import scan_prefix
 from services.gateway.scans.repository import order_erasures
 
@@ -33,10 +34,11 @@ RETRY_WAIT_LONGEST = timedelta(seconds=15)
 
 @dataclass(frozen=True)
 class StageRef:
-    """A stage that should be published."""
+    """A stage of a scan: one of its own four, or one on the track of further work."""
 
     scan_id: str
     name: StageName
+    track: str = OWN_TRACK
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,7 @@ class Recorded:
 class StageResult:
     """A stage's output, whoever made it. `digest` is that of the input it was made from."""
 
-    scan_id: str
-    stage: StageName
+    ref: StageRef
     output: Json
     digest: str
     prefix: str | None = None
@@ -63,30 +64,9 @@ class StageResult:
     model_version: str | None = None
 
 
-def classified(scan_id: str, digest: str, result: InferenceResult) -> StageResult:
-    """The inference service's answer as a stage result."""
-    return StageResult(
-        scan_id=scan_id,
-        stage=StageName.CLASSIFY,
-        output=result.model_dump(mode="json"),
-        digest=digest,
-        code_version=code_version(),
-        model_version=result.model.version,
-    )
-
-
-def from_message(message: Finished) -> StageResult:
-    """A worker's message as a stage result."""
-    result = message.result
-    return StageResult(
-        scan_id=message.scan_id,
-        stage=message.stage,
-        output=result.model_dump(mode="json"),
-        digest=message.input_digest,
-        prefix=message.prefix,
-        code_version=message.code_version,
-        model_version=result.model.version if isinstance(result, ExplainResult) else None,
-    )
+def ref_of(message: Started | Finished | Failed | RecorderTask) -> StageRef:
+    """The stage that a message is about."""
+    return StageRef(message.scan_id, message.stage, message.track)
 
 
 def input_digest(*parts: str) -> str:
@@ -96,10 +76,10 @@ def input_digest(*parts: str) -> str:
 
 def record(session: Session, result: StageResult) -> Recorded:
     """Commit the first result of a stage and queue the next stage; drop every later one."""
-    scan = _lock(session, result.scan_id)
+    scan = _lock(session, result.ref.scan_id)
     if scan is None:
-        return _of_no_scan(session, result.scan_id)
-    stage = _stage(session, scan.id, result.stage)
+        return _of_no_scan(session, result.ref.scan_id)
+    stage = _stage(session, result.ref)
     if stage.state in _OVER or stage.input_digest != result.digest:
         unused = result.prefix if result.prefix != stage.prefix else None
         return Recorded(discard=unused)
@@ -112,29 +92,25 @@ def record(session: Session, result: StageResult) -> Recorded:
     stage.finished_at = now()
     stage.lease_until = None
     stage.problem = None
-    scan.state = STATE_AFTER[result.stage]
-    if result.stage is StageName.CLASSIFY:
-        scan.label = InferenceResult.model_validate(result.output).classification.label
-    if result.stage is StageName.MEASURE:
-        measured = MeasureResult.model_validate(result.output)
-        scan.geometry = measured.geometry.model_dump(mode="json")
-    _changed(session, scan, stage)
+    if stage.track == OWN_TRACK:
+        _note_on_scan(scan, result)
+        _changed(session, scan, stage, state=STATE_AFTER[result.ref.name])
+    else:
+        _changed(session, scan, stage)
     return Recorded(publish=_queue_next(session, scan, stage))
 
 
 def started(session: Session, message: Started, lease: timedelta) -> None:
     """Start the lease of a stage that a worker has begun; a late message changes nothing."""
-    start(session, message.scan_id, message.stage, message.attempt, lease)
+    start(session, ref_of(message), message.attempt, lease)
 
 
-def start(
-    session: Session, scan_id: str, name: StageName, attempt: int, lease: timedelta
-) -> Stage | None:
+def start(session: Session, ref: StageRef, attempt: int, lease: timedelta) -> Stage | None:
     """Queued → running under a lease; None when the stage is not waiting for this attempt."""
-    scan = _lock(session, scan_id)
+    scan = _lock(session, ref.scan_id)
     if scan is None:
         return None
-    stage = _stage(session, scan.id, name)
+    stage = _stage(session, ref)
     if stage.state != StageState.QUEUED or stage.attempt != attempt:
         return None
     if stage.published_at is None:
@@ -150,28 +126,22 @@ def start(
 
 def failed(session: Session, message: Failed, attempts_max: int) -> Recorded:
     """Note a failed attempt; its objects are not needed."""
-    known = attempt_failed(
-        session, message.scan_id, message.stage, message.attempt, message.problem, attempts_max
-    )
+    ref = ref_of(message)
+    known = attempt_failed(session, ref, message.attempt, message.problem, attempts_max)
     return Recorded(discard=message.prefix) if known else _of_no_scan(session, message.scan_id)
 
 
 def attempt_failed(
-    session: Session,
-    scan_id: str,
-    name: StageName,
-    attempt: int,
-    problem: Problem,
-    attempts_max: int,
+    session: Session, ref: StageRef, attempt: int, problem: Problem, attempts_max: int
 ) -> bool:
     """Take a stage back whose attempt failed. False when the scan is gone.
 
     A part of the system that did not answer spends no attempt; anything else does.
     """
-    scan = _lock(session, scan_id)
+    scan = _lock(session, ref.scan_id)
     if scan is None:
         return False
-    stage = _stage(session, scan.id, name)
+    stage = _stage(session, ref)
     if stage.state not in _OVER and stage.attempt == attempt:
         if problem.code == Unavailable.code:
             _wait_and_retry(session, scan, stage)
@@ -180,16 +150,16 @@ def attempt_failed(
     return True
 
 
-def lease_ran_out(session: Session, scan_id: str, name: StageName, attempts_max: int) -> None:
+def lease_ran_out(session: Session, ref: StageRef, attempts_max: int) -> None:
     """Take a stage back from a worker that did not report in time.
 
     The first time it is put down to the worker, which may have been killed, or to the broker,
     which may have lost its report; from then on to the scan: that spends an attempt.
     """
-    scan = _lock(session, scan_id)
+    scan = _lock(session, ref.scan_id)
     if scan is None:
         return
-    stage = _stage(session, scan.id, name)
+    stage = _stage(session, ref)
     over_time = stage.lease_until is not None and stage.lease_until < now()
     if stage.state != StageState.RUNNING or not over_time:
         return
@@ -203,14 +173,60 @@ def lease_ran_out(session: Session, scan_id: str, name: StageName, attempts_max:
 
 
 def cancel(session: Session, scan_id: str) -> Scan | None:
-    """Stop a scan that still runs; rows and objects stay. None when there is no such scan."""
+    """Stop a scan that still runs, with all work on it; rows and objects stay.
+
+    One that is over stays as it is, and further work on it goes on. None when there is no such
+    scan.
+    """
     scan = _lock(session, scan_id)
     if scan is None or ScanState(scan.state).final:
         return scan
-    scan.state = ScanState.CANCELED
-    _cancel_rest(session, scan)
-    _changed(session, scan, None)
+    _cancel_rest(session, scan_id)
+    _changed(session, scan, None, state=ScanState.CANCELED)
     return scan
+
+
+def open_track(
+    session: Session, scan_id: str, track: str, names: Sequence[StageName], digest: str
+) -> StageRef | None:
+    """Begin further work on a scan: the first stage is queued, the others wait.
+
+    `digest` is that of the first stage's input. None when there is no such scan.
+    """
+    scan = _lock(session, scan_id)
+    if scan is None:
+        return None
+    first, *others = [Stage(scan_id=scan_id, track=track, name=name) for name in names]
+    first.input_digest = digest
+    queue_stage(first)
+    session.add_all(others)
+    _changed(session, scan, first)
+    return StageRef(scan_id, names[0], track)
+
+
+def retry(session: Session, scan_id: str, track: str | None = None) -> list[StageRef]:
+    """Queue failed stages again with a first attempt, on one track or on all; says which.
+
+    Those after them wait again, and the scan's state goes back to what it had reached.
+    """
+    scan = _lock(session, scan_id)
+    if scan is None:
+        return []
+    again = []
+    for failed in _stages(session, scan_id, track):
+        if failed.state != StageState.FAILED:
+            continue
+        for later in _stages(session, scan_id, failed.track):
+            if later.state == StageState.CANCELED:
+                later.state = StageState.WAITING
+                session.add(later)
+        failed.attempt = 1
+        failed.problem = failed.started_at = failed.finished_at = None
+        queue_stage(failed)
+        ref = StageRef(scan_id, StageName(failed.name), failed.track)
+        _changed(session, scan, failed, state=None if failed.track else _state_before(ref.name))
+        again.append(ref)
+    return again
 
 
 def queue_stage(stage: Stage) -> None:
@@ -227,15 +243,25 @@ def _of_no_scan(session: Session, scan_id: str) -> Recorded:
     return Recorded(discard=scan_prefix(scan_id))
 
 
+def _note_on_scan(scan: Scan, result: StageResult) -> None:
+    """What lists filter by, and what the picture is now known to show."""
+    if result.ref.name is StageName.CLASSIFY:
+        scan.label = InferenceResult.model_validate(result.output).classification.label
+    if result.ref.name is StageName.MEASURE:
+        measured = MeasureResult.model_validate(result.output)
+        scan.geometry = measured.geometry.model_dump(mode="json")
+
+
 def _queue_next(session: Session, scan: Scan, done: Stage) -> StageRef | None:
-    index = STAGE_ORDER.index(StageName(done.name)) + 1
-    if index == len(STAGE_ORDER):
+    """Queue the stage after this one, if the track has one."""
+    later = STAGE_ORDER[STAGE_ORDER.index(StageName(done.name)) + 1 :]
+    following = session.get(Stage, (scan.id, done.track, later[0])) if later else None
+    if following is None:
         return None
-    following = _stage(session, scan.id, STAGE_ORDER[index])
     following.input_digest = input_digest(scan.sha256, done.input_digest, done.model_version or "")
     queue_stage(following)
     session.add(following)
-    return StageRef(scan.id, STAGE_ORDER[index])
+    return StageRef(scan.id, later[0], done.track)
 
 
 def _wait_and_retry(session: Session, scan: Scan, stage: Stage) -> None:
@@ -250,21 +276,23 @@ def _spend_attempt(
     session: Session, scan: Scan, stage: Stage, problem: Problem, attempts_max: int
 ) -> None:
     stage.problem = problem.model_dump(mode="json")
+    state = None
     if stage.attempt >= attempts_max:
         stage.state = StageState.FAILED
         stage.lease_until = None
         stage.finished_at = now()
-        scan.state = ScanState.FAILED
-        _cancel_rest(session, scan)
+        state = ScanState.FAILED if stage.track == OWN_TRACK else None
+        _cancel_rest(session, scan.id, stage.track)
     else:
         queue_stage(stage)
         stage.available_at = now() + RETRY_WAIT * (stage.attempt - 1)
         stage.attempt += 1
-    _changed(session, scan, stage)
+    _changed(session, scan, stage, state=state)
 
 
-def _cancel_rest(session: Session, scan: Scan) -> None:
-    for stage in session.exec(select(Stage).where(Stage.scan_id == scan.id)):
+def _cancel_rest(session: Session, scan_id: str, track: str | None = None) -> None:
+    """Cancel what is not over yet, on one track or on all."""
+    for stage in _stages(session, scan_id, track):
         if stage.state not in _OVER:
             stage.state = StageState.CANCELED
             stage.lease_until = None
@@ -272,14 +300,32 @@ def _cancel_rest(session: Session, scan: Scan) -> None:
 
 
 def _lock(session: Session, scan_id: str) -> Scan | None:
-    return session.exec(select(Scan).where(Scan.id == scan_id).with_for_update()).one_or_none()
+    """The scan's row as it is now, locked until the transaction ends; None when there is none."""
+    return session.get(Scan, scan_id, with_for_update=True)
 
 
-def _stage(session: Session, scan_id: str, name: StageName) -> Stage:
-    return session.exec(select(Stage).where(Stage.scan_id == scan_id, Stage.name == name)).one()
+def _stage(session: Session, ref: StageRef) -> Stage:
+    return session.get_one(Stage, (ref.scan_id, ref.track, ref.name))
 
 
-def _changed(session: Session, scan: Scan, stage: Stage | None) -> None:
+def _stages(session: Session, scan_id: str, track: str | None) -> Sequence[Stage]:
+    stages = select(Stage).where(Stage.scan_id == scan_id)
+    if track is not None:
+        stages = stages.where(Stage.track == track)
+    return session.exec(stages).all()
+
+
+def _state_before(name: StageName) -> ScanState:
+    index = STAGE_ORDER.index(name)
+    return STATE_AFTER[STAGE_ORDER[index - 1]] if index else ScanState.RECEIVED
+
+
+def _changed(
+    session: Session, scan: Scan, stage: Stage | None, *, state: ScanState | None = None
+) -> None:
+    """Give the scan a new version, and a new state if there is one, and say so in an event."""
+    if state is not None:
+        scan.state = state
     scan.version += 1
     scan.updated_at = now()
     session.add(scan)
@@ -290,6 +336,7 @@ def _changed(session: Session, scan: Scan, stage: Stage | None) -> None:
             scan_id=scan.id,
             version=scan.version,
             state=scan.state,
+            track=stage.track if stage else OWN_TRACK,
             stage=stage.name if stage else None,
             stage_state=stage.state if stage else None,
         )

@@ -14,12 +14,13 @@ from sqlmodel import Session, col, select
 
 from neuroscan.contracts.enums import StageName, StageState
 from neuroscan.contracts.problems import Unavailable
-from neuroscan.queues import marker_key
+from neuroscan.queues import marker_key, stage_queue
 from neuroscan.settings import GatewaySettings
 from neuroscan.storage import Storage
 from neuroscan.telemetry import get_logger
 from services.gateway.db.session import transaction
-from services.gateway.db.tables import Erasure, IdempotencyKey, Stage, now
+from services.gateway.db.tables import Erasure, IdempotencyKey, Scan, Stage, now
+from services.gateway.pipeline.messages import in_batch
 from services.gateway.pipeline.publish import Publisher
 from services.gateway.pipeline.record import StageRef, lease_ran_out
 
@@ -45,12 +46,13 @@ class _Queued:
     """A queued stage as the sweeper sees it."""
 
     ref: StageRef
+    queue: str
     attempt: int
     published_at: datetime | None
 
     @property
     def marker(self) -> str:
-        return marker_key(self.ref.scan_id, self.ref.name, self.attempt)
+        return marker_key(self.ref.scan_id, self.ref.name, self.attempt, self.ref.track)
 
 
 class Sweeper:
@@ -115,14 +117,15 @@ class Sweeper:
     def _take_back_run_out_leases(self) -> None:
         with transaction(self._engine) as session:
             late = session.exec(
-                select(Stage.scan_id, Stage.name)
+                select(Stage.scan_id, Stage.name, Stage.track)
                 .where(Stage.state == StageState.RUNNING, col(Stage.lease_until) < now())
                 .limit(_AT_ONCE)
             ).all()
-        for scan_id, name in late:
-            log.warning("stage.lease_ran_out", scan_id=scan_id, stage=name)
+        for scan_id, name, track in late:
+            log.warning("stage.lease_ran_out", scan_id=scan_id, stage=name, track=track)
             with transaction(self._engine) as session:
-                lease_ran_out(session, scan_id, StageName(name), self._settings.attempts_max)
+                ref = StageRef(scan_id, StageName(name), track)
+                lease_ran_out(session, ref, self._settings.attempts_max)
 
     def _publish(self, waiting: list[_Queued]) -> None:
         for queued in waiting:
@@ -143,14 +146,20 @@ class Sweeper:
 
     def _to_publish(self, session: Session) -> list[_Queued]:
         rows = session.exec(
-            select(Stage.scan_id, Stage.name, Stage.attempt, Stage.published_at)
+            select(Stage, Scan.batch_id)
+            .join(Scan)
             .where(Stage.state == StageState.QUEUED, col(Stage.available_at) < now())
             .order_by(col(Stage.available_at))
             .limit(_AT_ONCE)
         ).all()
         queued = [
-            _Queued(StageRef(scan_id, StageName(name)), attempt, published_at)
-            for scan_id, name, attempt, published_at in rows
+            _Queued(
+                StageRef(stage.scan_id, StageName(stage.name), stage.track),
+                _queue(stage.name, stage.track, batch_id),
+                stage.attempt,
+                stage.published_at,
+            )
+            for stage, batch_id in rows
         ]
         unpublished = [each for each in queued if each.published_at is None]
         return [*unpublished, *self._lost(session, queued)]
@@ -161,8 +170,8 @@ class Sweeper:
         started = self._started_lately(session)
         try:
             missing = self._publisher.lost_markers([each.marker for each in waiting])
-            quiet = {each.ref.name for each in waiting} - set(started)
-            stalled = {name for name in quiet if self._publisher.queue_length(name) == 0}
+            quiet = {each.queue for each in waiting} - set(started)
+            stalled = {queue for queue in quiet if self._publisher.queue_length(queue) == 0}
         except redis.RedisError:
             return []
         # A marker that a worker has just taken is missing too, until `started` is recorded: only
@@ -172,7 +181,7 @@ class Sweeper:
             each
             for each in waiting
             if each.marker in lost
-            or (self._waits_long(each) and (each.ref.name in stalled or _overtaken(each, started)))
+            or (self._waits_long(each) and (each.queue in stalled or _overtaken(each, started)))
         ]
         if again:
             log.warning("sweep.messages_lost", count=len(again), markers_gone=len(lost))
@@ -182,15 +191,21 @@ class Sweeper:
         patience = now() - self._settings.queue_stalled_after
         return queued.published_at is not None and queued.published_at < patience
 
-    def _started_lately(self, session: Session) -> dict[StageName, datetime | None]:
-        """The stages of which any was started lately, and when the newest of those was sent."""
+    def _started_lately(self, session: Session) -> dict[str, datetime | None]:
+        """The queues of which any stage was started lately, and when the newest was sent."""
         since = now() - self._settings.queue_stalled_after
         rows = session.exec(
-            select(Stage.name, func.max(Stage.published_at))
+            select(Stage.name, Stage.track, Scan.batch_id, func.max(Stage.published_at))
+            .join(Scan)
             .where(col(Stage.started_at) > since)
-            .group_by(col(Stage.name))
+            .group_by(col(Stage.name), col(Stage.track), col(Scan.batch_id))
         )
-        return {StageName(name): sent_at for name, sent_at in rows}
+        newest: dict[str, datetime | None] = {}
+        for name, track, batch_id, sent_at in rows:
+            queue = _queue(name, track, batch_id)
+            times = [at for at in (newest.get(queue), sent_at) if at is not None]
+            newest[queue] = max(times, default=None)
+        return newest
 
     def _forget_old_keys(self) -> None:
         with transaction(self._engine) as session:
@@ -210,8 +225,12 @@ class Sweeper:
                 session.execute(delete(Erasure).where(col(Erasure.prefix) == prefix))
 
 
-def _overtaken(queued: _Queued, started: dict[StageName, datetime | None]) -> bool:
-    newest = started.get(queued.ref.name)
+def _queue(name: str, track: str, batch_id: str | None) -> str:
+    return stage_queue(StageName(name), batch=in_batch(track, batch_id))
+
+
+def _overtaken(queued: _Queued, started: dict[str, datetime | None]) -> bool:
+    newest = started.get(queued.queue)
     if newest is None or queued.published_at is None:
         return False
     return newest - queued.published_at > _OVERTAKEN_BY

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from neuroscan.contracts.enums import ScanState, StageName
 from neuroscan.contracts.problems import NotFound, NotReady, RangeNotSatisfiable
+from neuroscan.contracts.results import ExplainResult
 from neuroscan.serving import problem_response
 from neuroscan.storage import ObjectNotFound, Storage
 from services.gateway.audit import record as audit
@@ -66,9 +67,17 @@ def read_artefact(
         audit.note_reads(session, by, ObjectKind.SCAN, [scan_id])
         key = _key(scan, stages, artefact)
         over = ScanState(scan.state).final
+    return fetch(storage, key, artefact, over=over)
+
+
+def fetch(storage: Storage, key: str | None, artefact: Artefact, *, over: bool) -> StoredArtefact:
+    """The object of an artefact; without a key, `NotFound` when the work on it is over.
+
+    Raises `NotReady` when it is not.
+    """
     if key is None:
         if over:
-            raise NotFound("The scan ended before this was made.")
+            raise NotFound("The work ended before this was made.")
         raise NotReady(retry_after_s=1)
     try:
         content = storage.get(key)
@@ -121,8 +130,12 @@ def _key(scan: Scan, stages: Stages, artefact: Artefact) -> str | None:
             output = stages[StageName.REPORT].output
             return str(output["key"]) if output else None
         case Artefact.HEATMAP | Artefact.OVERLAY | Artefact.CAM:
-            explained = explain_result(stages)
-            if explained is None:
-                return None
-            name = artefact.value.split(".")[0]
-            return str(getattr(explained.objects, name))
+            return explanation_key(explain_result(stages), artefact)
+
+
+def explanation_key(explained: ExplainResult | None, artefact: Artefact) -> str | None:
+    """The object of an explanation's artefact, once there is one."""
+    if explained is None:
+        return None
+    name = artefact.value.split(".")[0]
+    return str(getattr(explained.objects, name))

@@ -33,7 +33,7 @@ from services.gateway.db.tables import (
 )
 from services.gateway.idempotency import claims
 from services.gateway.idempotency.repository import KeyUse, bind_key
-from services.gateway.pipeline import keys, record
+from services.gateway.pipeline import keys, record, results
 from services.gateway.pipeline.assembly import Pipeline, patiently
 from services.gateway.pipeline.record import StageRef
 from services.gateway.scans import repository
@@ -242,8 +242,9 @@ class Intake:
                 timeout_s=pipeline.settings.inline_classify_limit.total_seconds(),
             )
             digest = record.input_digest(scan.sha256, scan.id)
+            classified = results.classified(StageRef(scan.id, StageName.CLASSIFY), digest, result)
             with transaction(self._engine) as session:
-                recorded = record.record(session, record.classified(scan.id, digest, result))
+                recorded = record.record(session, classified)
             pipeline.follow(recorded)
         except NeuroscanError as error:
             log.warning("scan.classified_later", scan_id=scan.id, code=error.code)
@@ -255,8 +256,7 @@ class Intake:
             with transaction(self._engine) as session:
                 record.attempt_failed(
                     session,
-                    scan.id,
-                    StageName.CLASSIFY,
+                    StageRef(scan.id, StageName.CLASSIFY),
                     1,
                     error.problem(),
                     pipeline.settings.attempts_max,

@@ -57,9 +57,9 @@ def stages_of_many(session: Session, scan_ids: list[str]) -> dict[str, dict[Stag
     return stages
 
 
-def visible(session: Session, scan_id: str, by: Principal) -> Scan:
-    """A scan that the caller may see; raises `NotFound` for any other."""
-    scan = session.get(Scan, scan_id)
+def visible(session: Session, scan_id: str, by: Principal, *, lock: bool = False) -> Scan:
+    """A scan that the caller may see, locked if asked for; raises `NotFound` for any other."""
+    scan = session.get(Scan, scan_id, with_for_update=lock or None)
     if scan is None or by.sees_only not in (None, scan.owner):
         raise NotFound("No scan has this id. It may have been deleted.")
     return scan

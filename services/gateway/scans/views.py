@@ -13,7 +13,7 @@ from neuroscan.contracts.scan import (
     ScanView,
     StageView,
 )
-from neuroscan.contracts.spatial import MeasureResult
+from neuroscan.contracts.spatial import MeasureResult, SpatialParameters
 from services.gateway.db.tables import STAGE_ORDER, Review, Scan, Stage
 
 Stages = dict[StageName, Stage]
@@ -28,6 +28,7 @@ def scan_path(scan_id: str, artefact: str | None = None) -> str:
 def scan_view(scan: Scan, stages: Stages, review: Review | None = None) -> ScanView:
     """The scan as it is now."""
     found = classification(stages)
+    explained = explain_result(stages)
     return ScanView(
         id=scan.id,
         version=scan.version,
@@ -48,11 +49,11 @@ def scan_view(scan: Scan, stages: Stages, review: Review | None = None) -> ScanV
         ),
         input_check=found.input_check if found else None,
         classification=found.classification if found else None,
-        explanation=_explanation(scan.id, stages),
-        spatial=_spatial(stages),
+        explanation=explanation_view(explained, scan_path(scan.id)) if explained else None,
+        spatial=spatial(stages),
         report=_report(scan.id, stages),
         review=review_view(review) if review else None,
-        stages=[_stage(stages[name]) for name in STAGE_ORDER],
+        stages=[stage_view(stages[name]) for name in STAGE_ORDER],
         model=found.model if found else None,
         links=_links(scan.id, stages),
     )
@@ -81,19 +82,25 @@ def explain_result(stages: Stages) -> ExplainResult | None:
     return ExplainResult.model_validate(output) if output else None
 
 
-def _explanation(scan_id: str, stages: Stages) -> ExplanationView | None:
-    result = explain_result(stages)
-    if result is None:
-        return None
-    images = ExplanationImages(
-        heatmap=scan_path(scan_id, "heatmap.png"), overlay=scan_path(scan_id, "overlay.png")
-    )
+def explanation_view(result: ExplainResult, folder: str) -> ExplanationView:
+    """An explanation whose pictures are at paths below `folder`."""
+    images = ExplanationImages(heatmap=f"{folder}/heatmap.png", overlay=f"{folder}/overlay.png")
     return ExplanationView(**result.explanation.model_dump(), images=images)
 
 
-def _spatial(stages: Stages) -> object:
+def spatial(stages: Stages) -> SpatialParameters | None:
+    """The ten parameters, once they are measured."""
     output = stages[StageName.MEASURE].output
     return MeasureResult.model_validate(output).spatial if output else None
+
+
+def explanation_links(folder: str) -> dict[str, str]:
+    """Where an explanation's files are."""
+    return {
+        "heatmap": f"{folder}/heatmap.png",
+        "overlay": f"{folder}/overlay.png",
+        "cam": f"{folder}/cam.npz",
+    }
 
 
 def _report(scan_id: str, stages: Stages) -> ReportView | None:
@@ -104,7 +111,8 @@ def _report(scan_id: str, stages: Stages) -> ReportView | None:
     return ReportView(href=href, sha256=output["sha256"], version=output["version"])
 
 
-def _stage(stage: Stage) -> StageView:
+def stage_view(stage: Stage) -> StageView:
+    """A stage as stored."""
     return StageView(
         name=StageName(stage.name),
         state=StageState(stage.state),
@@ -120,13 +128,11 @@ def _links(scan_id: str, stages: Stages) -> dict[str, str]:
         "self": scan_path(scan_id),
         "slice": scan_path(scan_id, "slice.png"),
         "thumbnail": scan_path(scan_id, "thumbnail.webp"),
+        "explanations": scan_path(scan_id, "explanations"),
+        "analyses": scan_path(scan_id, "analyses"),
     }
     if stages[StageName.EXPLAIN].output:
-        links |= {
-            "heatmap": scan_path(scan_id, "heatmap.png"),
-            "overlay": scan_path(scan_id, "overlay.png"),
-            "cam": scan_path(scan_id, "cam.npz"),
-        }
+        links |= explanation_links(scan_path(scan_id))
     if stages[StageName.REPORT].output:
         links["report"] = scan_path(scan_id, "report.pdf")
     return links

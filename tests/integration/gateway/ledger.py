@@ -15,6 +15,7 @@ from neuroscan.contracts.enums import (
 )
 from neuroscan.contracts.geometry import Geometry
 from neuroscan.contracts.messages import Finished, Started
+from neuroscan.contracts.problems import StageFailed
 from neuroscan.contracts.results import (
     Classification,
     ExplainResult,
@@ -27,18 +28,30 @@ from neuroscan.contracts.results import (
     Regions,
 )
 from neuroscan.contracts.spatial import HemisphereParameter, MeasureResult, SpatialParameters
-from services.gateway.db.tables import STAGE_ORDER, Scan, Stage, now
-from services.gateway.pipeline import keys
-from services.gateway.pipeline.record import input_digest
+from services.gateway.db.session import transaction
+from services.gateway.db.tables import STAGE_ORDER, Batch, Scan, Stage, now
+from services.gateway.pipeline import keys, record, results
+from services.gateway.pipeline.record import Recorded, StageRef, StageResult, input_digest
 
 MODEL = ModelFacts(name="test", version="1", sha256="0" * 64)
 
 
-def add_scan(engine: Engine, *, lease_until: datetime | None = None) -> str:
+def add_scan(
+    engine: Engine,
+    *,
+    lease_until: datetime | None = None,
+    owner: str = "key:test",
+    batch: bool = False,
+) -> str:
     """A scan whose classify stage runs; returns its id."""
     with Session(engine) as session:
+        of = Batch(owner=owner)
+        if batch:
+            session.add(of)
+            session.flush()
         scan = Scan(
-            owner="key:test",
+            owner=owner,
+            batch_id=of.id if batch else None,
             request_id="request-1",
             image_format=ImageFormat.PNG,
             width=64,
@@ -62,10 +75,49 @@ def add_scan(engine: Engine, *, lease_until: datetime | None = None) -> str:
         return scan.id
 
 
-def stage_row(engine: Engine, scan_id: str, name: StageName) -> Stage:
+def classified_scan(engine: Engine, *, owner: str = "key:test", batch: bool = False) -> str:
+    """A scan whose explain stage waits; returns its id."""
+    scan_id = add_scan(engine, owner=owner, batch=batch)
+    digest = stage_row(engine, scan_id, StageName.CLASSIFY).input_digest
+    ref = StageRef(scan_id, StageName.CLASSIFY)
+    with transaction(engine) as session:
+        record.record(session, results.classified(ref, digest, inference_result()))
+    return scan_id
+
+
+def completed_scan(engine: Engine, *, owner: str = "key:test") -> str:
+    """A scan that is through; returns its id."""
+    scan_id = classified_scan(engine, owner=owner)
+    for name in (StageName.EXPLAIN, StageName.MEASURE):
+        finish(engine, scan_id, name)
+    report = StageRef(scan_id, StageName.REPORT)
+    digest = stage_row(engine, scan_id, StageName.REPORT).input_digest
+    output = {"key": f"scans/{scan_id}/report/1-r/report.pdf", "sha256": "2" * 64, "version": 1}
+    with transaction(engine) as session:
+        record.record(session, StageResult(report, output, digest))
+    return scan_id
+
+
+def finish(
+    engine: Engine, scan_id: str, stage: StageName, run: str = "r", track: str = ""
+) -> Recorded:
+    """A worker is done."""
+    message = finished(engine, scan_id, stage, run, track)
+    with transaction(engine) as session:
+        return record.record(session, results.from_message(message))
+
+
+def fail_for_good(engine: Engine, ref: StageRef) -> None:
+    """A stage fails as often as it may."""
+    for attempt in (1, 2, 3):
+        with transaction(engine) as session:
+            record.attempt_failed(session, ref, attempt, StageFailed().problem(), 3)
+
+
+def stage_row(engine: Engine, scan_id: str, name: StageName, track: str = "") -> Stage:
     """A stage as it is now."""
     with Session(engine, expire_on_commit=False) as session:
-        return session.get_one(Stage, (scan_id, "", name))
+        return session.get_one(Stage, (scan_id, track, name))
 
 
 def scan_row(engine: Engine, scan_id: str) -> Scan:
@@ -131,18 +183,28 @@ def measure_result() -> MeasureResult:
     )
 
 
-def started(scan_id: str, stage: StageName, attempt: int = 1) -> Started:
+def started(scan_id: str, stage: StageName, attempt: int = 1, track: str = "") -> Started:
     """A worker's first message."""
-    return Started(scan_id=scan_id, stage=stage, attempt=attempt, run="r", at=datetime.now(UTC))
+    return Started(
+        scan_id=scan_id,
+        track=track,
+        stage=stage,
+        attempt=attempt,
+        run="r",
+        at=datetime.now(UTC),
+    )
 
 
-def finished(engine: Engine, scan_id: str, stage: StageName, run: str = "r") -> Finished:
+def finished(
+    engine: Engine, scan_id: str, stage: StageName, run: str = "r", track: str = ""
+) -> Finished:
     """A worker's last message, for the stage's present input."""
-    row = stage_row(engine, scan_id, stage)
-    prefix = f"{keys.attempt_prefix(scan_id, stage, row.attempt)}-{run}"
+    row = stage_row(engine, scan_id, stage, track)
+    prefix = f"{keys.attempt_prefix(scan_id, stage, row.attempt, track)}-{run}"
     result = explain_result(prefix) if stage is StageName.EXPLAIN else measure_result()
     return Finished(
         scan_id=scan_id,
+        track=track,
         stage=stage,
         attempt=row.attempt,
         run=run,

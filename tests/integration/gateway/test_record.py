@@ -9,14 +9,16 @@ from sqlmodel import select
 from neuroscan.contracts.enums import ScanState, StageName, StageState
 from neuroscan.contracts.messages import Failed
 from neuroscan.contracts.problems import StageFailed, Unavailable
+from neuroscan.ids import new_id
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Erasure, Scan, ScanEvent, Stage, now
-from services.gateway.pipeline import record
+from services.gateway.pipeline import record, results
 from services.gateway.pipeline.keys import scan_prefix
 from services.gateway.pipeline.record import Recorded, StageRef
 from services.gateway.scans.repository import delete_scan
 from tests.integration.gateway.ledger import (
     add_scan,
+    finish,
     finished,
     inference_result,
     scan_row,
@@ -30,14 +32,9 @@ MAX = 3
 
 def classify(engine: Engine, scan_id: str) -> Recorded:
     digest = stage_row(engine, scan_id, StageName.CLASSIFY).input_digest
+    ref = StageRef(scan_id, StageName.CLASSIFY)
     with transaction(engine) as session:
-        return record.record(session, record.classified(scan_id, digest, inference_result()))
-
-
-def finish(engine: Engine, scan_id: str, stage: StageName, run: str = "r") -> Recorded:
-    message = finished(engine, scan_id, stage, run)
-    with transaction(engine) as session:
-        return record.record(session, record.from_message(message))
+        return record.record(session, results.classified(ref, digest, inference_result()))
 
 
 def publish(engine: Engine, scan_id: str, stage: StageName) -> None:
@@ -76,7 +73,9 @@ def test_each_result_queues_the_next_stage_and_the_last_completes(engine: Engine
     assert scan_row(engine, scan_id).geometry["row_mm"] == 0.5
     report = stage_row(engine, scan_id, StageName.REPORT)
     with transaction(engine) as session:
-        result = record.StageResult(scan_id, StageName.REPORT, {"key": "k"}, report.input_digest)
+        result = record.StageResult(
+            StageRef(scan_id, StageName.REPORT), {"key": "k"}, report.input_digest
+        )
         assert record.record(session, result) == Recorded()
     scan = scan_row(engine, scan_id)
     assert (scan.state, scan.version) == (ScanState.COMPLETED, 5)
@@ -106,7 +105,7 @@ def test_a_result_for_another_input_is_dropped(engine: Engine) -> None:
     classify(engine, scan_id)
     message = finished(engine, scan_id, StageName.EXPLAIN).model_copy(update={"input_digest": "x"})
     with transaction(engine) as session:
-        assert record.record(session, record.from_message(message)).discard == message.prefix
+        assert record.record(session, results.from_message(message)).discard == message.prefix
     assert stage_row(engine, scan_id, StageName.EXPLAIN).state == StageState.QUEUED
 
 
@@ -117,7 +116,7 @@ def test_results_of_a_deleted_scan_take_all_its_objects_with_them(engine: Engine
     with transaction(engine) as session:
         assert delete_scan(session, scan_id)
     with transaction(engine) as session:
-        recorded = record.record(session, record.from_message(message))
+        recorded = record.record(session, results.from_message(message))
     assert recorded == Recorded(discard=scan_prefix(scan_id))
 
 
@@ -132,7 +131,7 @@ def test_late_results_of_an_erased_scan_are_ordered_to_go_again(engine: Engine) 
         session.delete(session.get_one(Erasure, scan_prefix(scan_id)))
     for _ in range(2):
         with transaction(engine) as session:
-            record.record(session, record.from_message(message))
+            record.record(session, results.from_message(message))
     with transaction(engine) as session:
         assert session.get(Erasure, scan_prefix(scan_id)) is not None
 
@@ -221,19 +220,20 @@ def test_a_part_that_stays_away_is_tried_less_and_less_often(
     assert wait_s - 1 < wait.total_seconds() < wait_s + 1
 
 
-def run_out(engine: Engine, scan_id: str) -> None:
+def run_out(engine: Engine, scan_id: str, ref: StageRef | None = None) -> None:
+    ref = ref or StageRef(scan_id, StageName.CLASSIFY)
     with transaction(engine) as session:
-        stage = session.get_one(Stage, (scan_id, "", StageName.CLASSIFY))
+        stage = session.get_one(Stage, (scan_id, ref.track, ref.name))
         stage.state = StageState.RUNNING
         stage.lease_until = now() - timedelta(seconds=1)
     with transaction(engine) as session:
-        record.lease_ran_out(session, scan_id, StageName.CLASSIFY, MAX)
+        record.lease_ran_out(session, ref, MAX)
 
 
 def test_a_lease_that_still_runs_is_left_alone(engine: Engine) -> None:
     scan_id = add_scan(engine, lease_until=now() + timedelta(seconds=30))
     with transaction(engine) as session:
-        record.lease_ran_out(session, scan_id, StageName.CLASSIFY, MAX)
+        record.lease_ran_out(session, StageRef(scan_id, StageName.CLASSIFY), MAX)
     assert stage_row(engine, scan_id, StageName.CLASSIFY).state == StageState.RUNNING
 
 
@@ -250,7 +250,8 @@ def test_only_the_second_lease_that_runs_out_spends_an_attempt(engine: Engine) -
 def test_after_a_failure_a_lease_that_runs_out_spends_an_attempt(engine: Engine) -> None:
     scan_id = add_scan(engine)
     with transaction(engine) as session:
-        record.attempt_failed(session, scan_id, StageName.CLASSIFY, 1, StageFailed().problem(), MAX)
+        classify = StageRef(scan_id, StageName.CLASSIFY)
+        record.attempt_failed(session, classify, 1, StageFailed().problem(), MAX)
     run_out(engine, scan_id)
     assert stage_row(engine, scan_id, StageName.CLASSIFY).attempt == 3
 
@@ -261,7 +262,7 @@ def test_an_earlier_attempt_that_comes_back_first_wins(engine: Engine) -> None:
     first = finished(engine, scan_id, StageName.EXPLAIN, run="slow")
     fail(engine, scan_id, 1)
     with transaction(engine) as session:
-        recorded = record.record(session, record.from_message(first))
+        recorded = record.record(session, results.from_message(first))
     assert recorded.publish == StageRef(scan_id, StageName.MEASURE)
     assert stage_row(engine, scan_id, StageName.EXPLAIN).state == StageState.DONE
 
@@ -275,3 +276,79 @@ def test_a_canceled_scan_takes_no_more_results(engine: Engine) -> None:
     assert late.discard == f"scans/{scan_id}/explain/1-r"
     assert scan_row(engine, scan_id).state == ScanState.CANCELED
     assert stage_row(engine, scan_id, StageName.CLASSIFY).state == StageState.DONE
+
+
+def further(engine: Engine, scan_id: str, *names: StageName) -> StageRef:
+    """Further work on a scan, its first stage sent."""
+    track = new_id()
+    with transaction(engine) as session:
+        ref = record.open_track(session, scan_id, track, names or [StageName.EXPLAIN], "digest")
+    assert ref is not None
+    with transaction(engine) as session:
+        session.get_one(Stage, (scan_id, track, ref.name)).published_at = now()
+    return ref
+
+
+def test_a_message_about_one_track_changes_no_other(engine: Engine) -> None:
+    scan_id = add_scan(engine)
+    classify(engine, scan_id)
+    publish(engine, scan_id, StageName.EXPLAIN)
+    one, other = further(engine, scan_id), further(engine, scan_id)
+    with transaction(engine) as session:
+        record.started(session, started(scan_id, StageName.EXPLAIN, track=one.track), LEASE)
+    states = [
+        stage_row(engine, scan_id, StageName.EXPLAIN, track).state
+        for track in (one.track, other.track, "")
+    ]
+    assert states == [StageState.RUNNING, StageState.QUEUED, StageState.QUEUED]
+    finish(engine, scan_id, StageName.EXPLAIN)
+    assert stage_row(engine, scan_id, StageName.EXPLAIN, one.track).state == StageState.RUNNING
+    assert stage_row(engine, scan_id, StageName.EXPLAIN, other.track).state == StageState.QUEUED
+
+
+def test_a_later_result_on_a_track_is_dropped_with_its_own_objects(engine: Engine) -> None:
+    scan_id = add_scan(engine)
+    classify(engine, scan_id)
+    ref = further(engine, scan_id)
+    assert finish(engine, scan_id, StageName.EXPLAIN, "first", ref.track) == Recorded()
+    late = finish(engine, scan_id, StageName.EXPLAIN, "second", ref.track)
+    assert late == Recorded(discard=f"scans/{scan_id}/{ref.track}/explain/1-second")
+
+
+def test_leases_and_attempts_on_a_track_are_counted_alike(engine: Engine) -> None:
+    scan_id = add_scan(engine)
+    classify(engine, scan_id)
+    ref = further(engine, scan_id, StageName.EXPLAIN, StageName.MEASURE)
+    for attempt in (1, 2, 3):
+        run_out(engine, scan_id, ref)
+        stage = stage_row(engine, scan_id, StageName.EXPLAIN, ref.track)
+        assert (stage.state, stage.attempt) == (StageState.QUEUED, attempt)
+    run_out(engine, scan_id, ref)
+    dead = stage_row(engine, scan_id, StageName.EXPLAIN, ref.track)
+    rest = stage_row(engine, scan_id, StageName.MEASURE, ref.track)
+    assert (dead.state, rest.state) == (StageState.FAILED, StageState.CANCELED)
+    assert scan_row(engine, scan_id).state == ScanState.CLASSIFIED
+    assert stage_row(engine, scan_id, StageName.EXPLAIN).state == StageState.QUEUED
+    assert stage_row(engine, scan_id, StageName.MEASURE).state == StageState.WAITING
+
+
+def test_a_scan_that_fails_leaves_further_work_on_it_alone(engine: Engine) -> None:
+    scan_id = add_scan(engine)
+    classify(engine, scan_id)
+    ref = further(engine, scan_id)
+    for attempt in (1, 2, 3):
+        fail(engine, scan_id, attempt)
+    assert scan_row(engine, scan_id).state == ScanState.FAILED
+    finish(engine, scan_id, StageName.EXPLAIN, track=ref.track)
+    assert stage_row(engine, scan_id, StageName.EXPLAIN, ref.track).state == StageState.DONE
+    assert scan_row(engine, scan_id).state == ScanState.FAILED
+
+
+def test_a_change_is_made_from_the_row_as_it_is_and_not_as_it_was_read(engine: Engine) -> None:
+    scan_id = add_scan(engine)
+    with transaction(engine) as session:
+        version = session.get_one(Scan, scan_id).version
+        classify(engine, scan_id)
+        record.cancel(session, scan_id)
+    scan = scan_row(engine, scan_id)
+    assert (scan.state, scan.label, scan.version) == (ScanState.CANCELED, "glioma", version + 2)

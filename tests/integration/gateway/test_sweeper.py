@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from neuroscan.contracts.enums import StageName, StageState
+from neuroscan.ids import new_id
 from neuroscan.queues import marker_key, stage_queue
 from neuroscan.settings import GatewaySettings
 from neuroscan.storage import Storage
@@ -20,9 +21,10 @@ from services.gateway.pipeline.publish import Publisher
 from services.gateway.pipeline.record import StageRef
 from services.gateway.pipeline.sweeper import Sweeper
 from tests.integration.gateway.broker import Broker
-from tests.integration.gateway.ledger import add_scan, inference_result, stage_row, started
+from tests.integration.gateway.ledger import classified_scan, stage_row, started
 
 EXPLAIN_QUEUE = stage_queue(StageName.EXPLAIN, batch=False)
+BATCH_QUEUE = stage_queue(StageName.EXPLAIN, batch=True)
 
 
 @pytest.fixture
@@ -40,12 +42,7 @@ def sweeper(engine: Engine, publisher: Publisher, tmp_path: Path) -> Sweeper:
 
 def queued_scan(engine: Engine) -> StageRef:
     """A scan whose explain stage waits."""
-    scan_id = add_scan(engine)
-    digest = stage_row(engine, scan_id, StageName.CLASSIFY).input_digest
-    with transaction(engine) as session:
-        recorded = record.record(session, record.classified(scan_id, digest, inference_result()))
-    assert recorded.publish is not None
-    return recorded.publish
+    return StageRef(classified_scan(engine), StageName.EXPLAIN)
 
 
 def set_published(engine: Engine, ref: StageRef, seconds_ago: float) -> None:
@@ -160,6 +157,56 @@ def test_a_long_queue_is_not_sent_again(
     sweeper.sweep()
     sweeper.sweep()
     assert broker.client.llen(EXPLAIN_QUEUE) == 1
+
+
+def test_a_stage_on_a_track_is_sent_and_missed_like_any_other(
+    engine: Engine, broker: Broker, sweeper: Sweeper
+) -> None:
+    scan_id, track = queued_scan(engine).scan_id, new_id()
+    sweeper.sweep()
+    with transaction(engine) as session:
+        record.open_track(session, scan_id, track, [StageName.EXPLAIN], "digest")
+    sweeper.sweep()
+    assert broker.client.llen(EXPLAIN_QUEUE) == 2
+    marker = marker_key(scan_id, StageName.EXPLAIN, 1, track)
+    assert broker.client.mget([marker]) != [None]
+    broker.client.delete(marker)
+    sweeper.sweep()
+    sweeper.sweep()
+    assert broker.client.llen(EXPLAIN_QUEUE) == 3
+    assert broker.client.mget([marker]) != [None]
+
+
+def test_a_run_out_lease_on_a_track_is_taken_back(engine: Engine, sweeper: Sweeper) -> None:
+    scan_id, track = queued_scan(engine).scan_id, new_id()
+    with transaction(engine) as session:
+        record.open_track(session, scan_id, track, [StageName.EXPLAIN], "digest")
+    with transaction(engine) as session:
+        stage = session.get_one(Stage, (scan_id, track, StageName.EXPLAIN))
+        stage.state, stage.lease_until = StageState.RUNNING, now() - timedelta(seconds=1)
+    sweeper._troubled_at = time.monotonic() - 60
+    sweeper.sweep()
+    # Sent again in the same sweep.
+    stage = stage_row(engine, scan_id, StageName.EXPLAIN, track)
+    assert (stage.state, stage.attempt) == (StageState.QUEUED, 1)
+    assert stage.published_at is not None
+
+
+def test_single_scans_that_overtake_a_batch_do_not_count_its_messages_as_lost(
+    engine: Engine, broker: Broker, publisher: Publisher, sweeper: Sweeper
+) -> None:
+    batch = StageRef(classified_scan(engine, batch=True), StageName.EXPLAIN)
+    single = queued_scan(engine)
+    for ref in (batch, single):
+        assert publisher.publish(ref)
+    set_published(engine, batch, seconds_ago=3600)
+    with transaction(engine) as session:
+        record.started(session, started(single.scan_id, single.name), timedelta(seconds=30))
+    sweeper.sweep()
+    assert broker.client.llen(BATCH_QUEUE) == 1
+    broker.client.delete(BATCH_QUEUE)
+    sweeper.sweep()
+    assert broker.client.llen(BATCH_QUEUE) == 1
 
 
 def test_publishing_never_holds_up_a_request(

@@ -1,0 +1,1 @@
+"""Further analyses of a scan, by the model that runs now."""

@@ -1,0 +1,1 @@
+"""Explanations of a scan beside its own: ask, list, read, artefacts."""

@@ -1,0 +1,1 @@
+"""Stages that failed for good: list them, try them again."""

@@ -1,0 +1,58 @@
+"""`/v1/stages` and `/v1/scans/{scan_id}/retry`, for administrators."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from neuroscan.contracts import problems
+from neuroscan.contracts.further import DeadStagePage
+from neuroscan.contracts.scan import ScanView
+from services.gateway.auth.principal import ADMIN, CurrentPrincipal
+from services.gateway.context import ScanId, Scans, Stages
+from services.gateway.errors import responses
+from services.gateway.explanations.endpoints import ACCEPTED
+from services.gateway.scans.endpoints import RETRY_AFTER_S, CursorQuery, LimitQuery
+from services.gateway.scans.views import scan_path
+from services.gateway.stages.service import Listed
+
+router = APIRouter(prefix="/v1", tags=["operation"])
+
+
+@router.get(
+    "/stages",
+    dependencies=[ADMIN],
+    responses=responses(problems.BadCursor, problems.InvalidRequest),
+)
+def list_stages(
+    stages: Stages,
+    principal: CurrentPrincipal,
+    state: Annotated[Listed, Query(description="`dead`: failed for good")] = "dead",
+    limit: LimitQuery = 50,
+    cursor: CursorQuery = None,
+) -> DeadStagePage:
+    """Stages that failed for good, of all scans and further work, the latest first."""
+    return stages.list(state, principal, cursor=cursor, limit=limit)
+
+
+@router.post(
+    "/scans/{scan_id}/retry",
+    status_code=202,
+    dependencies=[ADMIN],
+    responses=ACCEPTED | responses(problems.NotFound, problems.Conflict, problems.InvalidRequest),
+)
+def retry_scan(
+    response: Response,
+    stages: Stages,
+    scans: Scans,
+    principal: CurrentPrincipal,
+    scan_id: ScanId,
+    track: Annotated[
+        UUID | None, Query(description="Only this explanation's or analysis's stages")
+    ] = None,
+) -> ScanView:
+    """Try again what failed for good: a first attempt, and the scan's state as far as it came."""
+    stages.retry(scan_id, str(track) if track else None, principal)
+    response.headers["Location"] = scan_path(scan_id)
+    response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return scans.get(scan_id, principal)

@@ -109,6 +109,10 @@ class GatewaySettings(DatabaseSettings):
     marker_grace: timedelta = timedelta(seconds=5)
     queue_stalled_after: timedelta = timedelta(seconds=60)
     idempotency_lifetime: timedelta = timedelta(hours=24)
+    # What one caller may send a minute.
+    requests_per_minute: int = Field(default=6000, ge=1)
+    # New work is refused while a single scan has waited longer than this for a worker.
+    backlog_max: timedelta = timedelta(minutes=10)
 
     @field_validator("allowed_hosts", mode="before")
     @classmethod

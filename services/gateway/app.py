@@ -20,10 +20,17 @@ from services.gateway.auth.middleware import Authentication
 from services.gateway.auth.principal import ANYBODY
 from services.gateway.auth.secrets import ServerSecret
 from services.gateway.auth.service import AccessService
+from services.gateway.events import endpoints as event_endpoints
+from services.gateway.events.changes import Changes
+from services.gateway.events.service import EventService
 from services.gateway.explanations import endpoints as explanation_endpoints
 from services.gateway.explanations.service import ExplanationService
 from services.gateway.health import endpoints as health_endpoints
 from services.gateway.health.checks import HealthChecks
+from services.gateway.idempotency import once
+from services.gateway.idempotency.once import Keeper
+from services.gateway.limits.limits import Limits
+from services.gateway.limits.middleware import Limited
 from services.gateway.middleware import RequestEnvelope
 from services.gateway.patients import endpoints as patient_endpoints
 from services.gateway.patients.service import PatientService
@@ -53,6 +60,10 @@ class State(TypedDict):
     stages: StageService
     patients: PatientService
     health: HealthChecks
+    changes: Changes
+    events: EventService
+    limits: Limits
+    keeper: Keeper
 
 
 def create_app() -> FastAPI:
@@ -68,11 +79,14 @@ def create_app() -> FastAPI:
     )
     app.state.stopping = _never
     # The last that is added is the outermost.
+    app.add_middleware(Limited)
     app.add_middleware(Authentication)
     app.add_middleware(RequestEnvelope, allowed_hosts=settings.allowed_hosts)
     errors.install(app)
+    once.install(app)
     # A path of one word below a scan is taken for an artefact by the scans' own routes: these last.
     for endpoints in (
+        event_endpoints,
         explanation_endpoints,
         analysis_endpoints,
         stage_endpoints,
@@ -103,7 +117,7 @@ async def _to_docs() -> RedirectResponse:
 
 
 @asynccontextmanager
-async def _lifespan(_: FastAPI) -> AsyncIterator[State]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[State]:
     settings = GatewaySettings()
     pipeline = Pipeline.open(settings)
     decoder = DecodePool(
@@ -112,11 +126,15 @@ async def _lifespan(_: FastAPI) -> AsyncIterator[State]:
         settings.decode_memory_mib,
     )
     decoder.warm_up()
+    secret = ServerSecret(SecretSettings().read())
     scans = ScanService(pipeline)
+    limits = Limits(settings, BrokerSettings(), pipeline.engine)
+    changes = Changes(settings.database_url, app.state.stopping)
+    changes.start()
     health = HealthChecks(pipeline, broker_client(BrokerSettings()))
     try:
         yield {
-            "access": AccessService(pipeline.engine, ServerSecret(SecretSettings().read())),
+            "access": AccessService(pipeline.engine, secret),
             "intake": Intake(pipeline, decoder),
             "scans": scans,
             "explanations": ExplanationService(pipeline),
@@ -124,8 +142,14 @@ async def _lifespan(_: FastAPI) -> AsyncIterator[State]:
             "stages": StageService(pipeline),
             "patients": PatientService(pipeline, scans),
             "health": health,
+            "changes": changes,
+            "events": EventService(pipeline.engine, scans),
+            "limits": limits,
+            "keeper": Keeper(pipeline.engine, settings, secret),
         }
     finally:
+        await changes.close()
+        await limits.close()
         health.close()
         decoder.close()
         pipeline.close()

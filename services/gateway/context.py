@@ -8,6 +8,8 @@ from fastapi import Depends, Path, Request
 from services.gateway.analyses.service import AnalysisService
 from services.gateway.auth.service import AccessService
 from services.gateway.explanations.service import ExplanationService
+from services.gateway.events.changes import Changes
+from services.gateway.events.service import EventService
 from services.gateway.health.checks import HealthChecks
 from services.gateway.patients.service import PatientService
 from services.gateway.scans.intake import Intake
@@ -55,9 +57,23 @@ def _access(request: Request) -> AccessService:
     return service
 
 
+def _changes(request: Request) -> Changes:
+    changes: Changes = request.state.changes
+    return changes
+
+
+def _events(request: Request) -> EventService:
+    service: EventService = request.state.events
+    return service
+
+
 def _request_id(request: Request) -> str:
     request_id: str = request.state.request_id
     return request_id
+
+
+def _batch_id(batch_id: Annotated[UUID, Path(description="The batch's id")]) -> str:
+    return str(batch_id)
 
 
 def _scan_id(scan_id: Annotated[UUID, Path(description="The scan's id")]) -> str:
@@ -76,6 +92,9 @@ Patients = Annotated[PatientService, Depends(_patients)]
 Health = Annotated[HealthChecks, Depends(_health)]
 Intakes = Annotated[Intake, Depends(_intake)]
 Access = Annotated[AccessService, Depends(_access)]
+Events = Annotated[EventService, Depends(_events)]
+LiveChanges = Annotated[Changes, Depends(_changes)]
 RequestId = Annotated[str, Depends(_request_id)]
 ScanId = Annotated[str, Depends(_scan_id)]
+BatchId = Annotated[str, Depends(_batch_id)]
 PatientId = Annotated[str, Depends(_patient_id)]

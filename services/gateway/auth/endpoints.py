@@ -18,12 +18,14 @@ from services.gateway.auth.principal import ADMIN, ANYBODY, SUBMITTER, CurrentPr
 from services.gateway.auth.service import SESSION_LIFETIME, Opened
 from services.gateway.context import Access
 from services.gateway.errors import Responses, header, responses
+from services.gateway.idempotency.once import KEY_PROBLEMS, REPLAYED, Once
 
 router = APIRouter(prefix="/v1", tags=["access"])
 
 COOKIE_SET: Responses = {
     200: {"headers": {"Set-Cookie": header(f"`{COOKIE}`, HttpOnly, SameSite=Strict")}}
 }
+CREATED: Responses = {201: {"headers": REPLAYED}}
 KeyId = Annotated[str, Path(description="The key's id", pattern="^[a-z0-9]{1,32}$")]
 
 
@@ -67,19 +69,22 @@ def close_session(request: Request, response: Response, access: Access) -> None:
     "/links",
     status_code=201,
     dependencies=[SUBMITTER],
-    responses=responses(problems.InvalidRequest),
+    responses=CREATED | responses(problems.InvalidRequest, *KEY_PROBLEMS),
 )
-def create_link(access: Access, principal: CurrentPrincipal) -> LinkView:
+def create_link(access: Access, principal: CurrentPrincipal, once: Once) -> LinkView:
     """A code by which a page signs in once, as the caller, within ten minutes."""
-    return access.new_link(principal)
+    return access.new_link(principal, once)
 
 
 @router.post(
-    "/keys", status_code=201, dependencies=[ADMIN], responses=responses(problems.InvalidRequest)
+    "/keys",
+    status_code=201,
+    dependencies=[ADMIN],
+    responses=CREATED | responses(problems.InvalidRequest, *KEY_PROBLEMS),
 )
-def create_key(access: Access, principal: CurrentPrincipal, new: KeyCreate) -> NewKey:
+def create_key(access: Access, principal: CurrentPrincipal, new: KeyCreate, once: Once) -> NewKey:
     """A new API key; the answer holds its secret, this once."""
-    return access.create_key(new, principal)
+    return access.create_key(new, principal, once)
 
 
 @router.get("/keys", dependencies=[ADMIN])

@@ -16,6 +16,7 @@ from services.gateway.auth.principal import Principal
 from services.gateway.auth.secrets import ServerSecret, new_token, same
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import ApiKey, BrowserSession, LinkCode, now
+from services.gateway.idempotency.once import OnceOnly
 
 KEY_PREFIX = "nsk"
 SESSION_LIFETIME = timedelta(hours=12)
@@ -69,17 +70,20 @@ class AccessService:
         """What a page with this session sends beside its cookie."""
         return self._secret.mac("csrf", token)
 
-    def create_key(self, new: KeyCreate, by: Principal) -> NewKey:
+    def create_key(self, new: KeyCreate, by: Principal, once: OnceOnly | None = None) -> NewKey:
         """A new key; its secret is in the answer and nowhere else."""
         if new.expires_at is not None and new.expires_at.tzinfo is None:
             raise InvalidRequest("`expires_at` needs its offset from UTC, as in 2027-01-31T00:00Z.")
         if new.expires_at is not None and new.expires_at <= now():
             raise InvalidRequest("`expires_at` must lie in the future.")
         key, text = self._make(new, secrets.token_hex(6), by.id)
+        made = NewKey(**_view(key).model_dump(), key=text)
         with transaction(self._engine) as session:
             repository.put_key(session, key)
+            if once is not None:
+                once.keep(session, made)
         log.info("key.created", key_id=key.id, role=key.role, by=by.id)
-        return NewKey(**_view(key).model_dump(), key=text)
+        return made
 
     def put_key(self, key_id: str, name: str, role: Role, text: str) -> None:
         """Make a key whose text is known already, such as the local one, the valid one."""
@@ -151,7 +155,7 @@ class AccessService:
         with transaction(self._engine) as session:
             repository.close_session(session, self._secret.mac("session", token))
 
-    def new_link(self, by: Principal) -> LinkView:
+    def new_link(self, by: Principal, once: OnceOnly | None = None) -> LinkView:
         """A code that opens one session of the caller's key; raises `InvalidRequest`."""
         if by.key_id is None:
             raise InvalidRequest("Only a caller with an API key can make a link.")
@@ -161,9 +165,12 @@ class AccessService:
             key_id=by.key_id,
             expires_at=now() + LINK_LIFETIME,
         )
+        link = LinkView(code=code, expires_at=row.expires_at)
         with transaction(self._engine) as session:
             session.add(row)
-        return LinkView(code=code, expires_at=row.expires_at)
+            if once is not None:
+                once.keep(session, link)
+        return link
 
     def _make(self, new: KeyCreate, key_id: str, by: str) -> tuple[ApiKey, str]:
         secret = new_token()

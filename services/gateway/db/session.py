@@ -13,6 +13,15 @@ from neuroscan.contracts.problems import Unavailable
 # What a database that is away, restarting or overrun raises.
 DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeoutError)
 
+# A server that is gone without a word is noticed within about 15 s, also while it is waited for.
+ANSWER_LIMITS = {
+    "connect_timeout": 3,
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+
 
 def make_engine(url: str, *, pool_size: int = 10) -> Engine:
     """An engine whose connections are checked before use and give up quickly."""
@@ -25,7 +34,7 @@ def make_engine(url: str, *, pool_size: int = 10) -> Engine:
         # Statements name persons; their parameters must not reach a log through an error's text.
         hide_parameters=True,
         connect_args={
-            "connect_timeout": 3,
+            **ANSWER_LIMITS,
             "options": "-c statement_timeout=10000 -c lock_timeout=5000",
         },
     )

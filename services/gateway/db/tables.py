@@ -115,6 +115,7 @@ class Stage(SQLModel, table=True):
             "published_at",
             postgresql_where=text("state = 'queued'"),
         ),
+        Index("stage_waiting", "available_at", postgresql_where=text("state = 'queued'")),
         Index("stage_running", "lease_until", postgresql_where=text("state = 'running'")),
         Index("stage_started", "name", "started_at"),
         Index("stage_dead", "finished_at", postgresql_where=text("state = 'failed'")),

@@ -13,26 +13,33 @@ from neuroscan.contracts.patient import (
 from services.gateway.auth.principal import CLINICIAN, CurrentPrincipal
 from services.gateway.context import PatientId, Patients
 from services.gateway.errors import Responses, header, responses
+from services.gateway.idempotency.once import KEY_PROBLEMS, REPLAYED, Once
 from services.gateway.patients.history import History
+from services.gateway.patients.views import patient_path
 from services.gateway.scans.endpoints import CursorQuery, LimitQuery
 
 router = APIRouter(prefix="/v1/patients", tags=["patients"])
 
-CREATED: Responses = {201: {"headers": {"Location": header("The patient's path")}}}
+CREATED: Responses = {201: {"headers": REPLAYED | {"Location": header("The patient's path")}}}
 
 
 @router.post(
     "",
     status_code=201,
     dependencies=[CLINICIAN],
-    responses=CREATED | responses(problems.DuplicatePatient, problems.InvalidRequest),
+    responses=CREATED
+    | responses(problems.DuplicatePatient, problems.InvalidRequest, *KEY_PROBLEMS),
 )
 def create_patient(
-    response: Response, patients: Patients, principal: CurrentPrincipal, new: PatientCreate
+    response: Response,
+    patients: Patients,
+    principal: CurrentPrincipal,
+    new: PatientCreate,
+    once: Once,
 ) -> PatientView:
     """A new patient."""
-    patient = patients.create(new, principal)
-    response.headers["Location"] = f"/v1/patients/{patient.id}"
+    patient = patients.create(new, principal, once)
+    response.headers["Location"] = patient_path(patient.id)
     return patient
 
 

@@ -12,10 +12,11 @@ from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.auth.principal import Principal
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Patient, now
+from services.gateway.idempotency.once import OnceOnly
 from services.gateway.paging import decode_cursor, encode_cursor
 from services.gateway.patients import repository
 from services.gateway.patients.history import History, trend_of
-from services.gateway.patients.views import patient_view
+from services.gateway.patients.views import patient_path, patient_view
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans.erase import erase_objects
 from services.gateway.scans.repository import ScanFilter
@@ -34,7 +35,9 @@ class PatientService:
         self._engine = pipeline.engine
         self._scans = scans
 
-    def create(self, new: PatientCreate, by: Principal) -> PatientView:
+    def create(
+        self, new: PatientCreate, by: Principal, once: OnceOnly | None = None
+    ) -> PatientView:
         """A new patient; `DuplicatePatient` when the medical record number is taken."""
         patient = Patient(**new.model_dump())
         with transaction(self._engine) as session:
@@ -42,6 +45,8 @@ class PatientService:
             _flush(session)
             audit.note(session, by, Action.CREATED, ObjectKind.PATIENT, patient.id)
             view = patient_view(patient)
+            if once is not None:
+                once.keep(session, view, location=patient_path(view.id), patient_id=view.id)
         log.info("patient.created", patient_id=view.id)
         return view
 

@@ -5,6 +5,11 @@ from neuroscan.contracts.patient import PatientView
 from services.gateway.db.tables import Patient
 
 
+def patient_path(patient_id: str) -> str:
+    """Where the patient is."""
+    return f"/v1/patients/{patient_id}"
+
+
 def patient_view(patient: Patient) -> PatientView:
     """The patient as stored."""
     return PatientView(

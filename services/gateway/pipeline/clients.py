@@ -9,6 +9,7 @@ from neuroscan.contracts.report import ReportRequest
 from neuroscan.contracts.results import InferenceResult
 from neuroscan.settings import GatewaySettings
 from neuroscan.telemetry import REQUEST_ID_HEADER
+from services.gateway.pipeline.breaker import Breaker, NoAnswer
 
 _RETRYABLE = {429, 502, 503, 504}
 
@@ -18,16 +19,21 @@ class InferenceClient:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._http = _client(settings.inference_url)
+        self._breaker = Breaker("inference")
 
     def classify(self, slice_png: bytes, *, request_id: str, timeout_s: float) -> InferenceResult:
-        """Classify a slice; `Unavailable` when there is no answer in time, `StageFailed` else."""
-        response = _post(
-            self._http,
-            "/v1/classify",
-            content=slice_png,
-            headers={"Content-Type": "image/png", REQUEST_ID_HEADER: request_id},
-            timeout_s=timeout_s,
-        )
+        """Classify a slice; `Unavailable` when there is no answer in time, `StageFailed` else.
+
+        A service that has not answered lately is not asked: `Unavailable` at once.
+        """
+        with self._breaker.guarding():
+            response = _post(
+                self._http,
+                "/v1/classify",
+                content=slice_png,
+                headers={"Content-Type": "image/png", REQUEST_ID_HEADER: request_id},
+                timeout_s=timeout_s,
+            )
         try:
             return InferenceResult.model_validate_json(response.content)
         except ValidationError as error:
@@ -89,7 +95,7 @@ def _post(
     try:
         response = http.post(path, content=content, headers=headers, timeout=timeout_s)
     except httpx.HTTPError as error:
-        raise Unavailable(f"The service behind {path} does not answer.") from error
+        raise NoAnswer(f"The service behind {path} does not answer.") from error
     if response.status_code in _RETRYABLE:
         raise Unavailable(f"The service behind {path} is busy.")
     if not response.is_success:

@@ -1,11 +1,9 @@
 """`/v1/scans`."""
 
-import time
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-import anyio
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, File, Header, Query, Request, Response, UploadFile
@@ -14,8 +12,9 @@ from neuroscan.contracts import problems
 from neuroscan.contracts.enums import DisplayConvention, ScanState, TumorClass
 from neuroscan.contracts.scan import ScanPage, ScanView
 from services.gateway.auth.principal import SUBMITTER, CurrentPrincipal
-from services.gateway.context import Intakes, RequestId, ScanId, Scans
+from services.gateway.context import Intakes, LiveChanges, RequestId, ScanId, Scans
 from services.gateway.errors import Responses, header, responses
+from services.gateway.events.polling import Wait, read_when_changed
 from services.gateway.scans.artefacts import MEDIA_TYPES, Artefact, artefact_response
 from services.gateway.scans.conditions import in_utc, names_tag
 from services.gateway.scans.form import (
@@ -36,7 +35,6 @@ from services.gateway.scans.views import scan_path
 
 router = APIRouter(prefix="/v1/scans", tags=["scans"])
 
-POLL_S = 0.15
 RETRY_AFTER_S = 1
 # Uploads wait for a decoding process and for their key; other calls keep threads of their own.
 UPLOADS = CapacityLimiter(16)
@@ -168,12 +166,14 @@ def list_scans(  # noqa: PLR0913, PLR0917 - one for each filter
     "/{scan_id}",
     response_model=ScanView,
     dependencies=[SUBMITTER],
-    responses=SCAN | responses(problems.NotFound, problems.InvalidRequest),
+    responses=SCAN
+    | responses(problems.NotFound, problems.InvalidRequest, problems.TooManyRequests),
 )
 async def read_scan(
     request: Request,
     response: Response,
     scans: Scans,
+    changes: LiveChanges,
     principal: CurrentPrincipal,
     scan_id: ScanId,
     wait: WaitQuery = 0,
@@ -182,12 +182,14 @@ async def read_scan(
     """The scan as it is now, or at its next change when `wait` is given."""
     version, state = await run_sync(scans.version, scan_id, principal)
     known = _known_version(if_none_match, version)
-    ends = time.monotonic() + wait
-    while version == known and not state_is_final(state) and time.monotonic() < ends:
-        await anyio.sleep(POLL_S)
-        if request.app.state.stopping() or await request.is_disconnected():
-            break
-        version, state = await run_sync(scans.version, scan_id, principal)
+    if wait and version == known and not state_is_final(state):
+        version, state = await read_when_changed(
+            request,
+            changes,
+            Wait(principal, scan_id, wait),
+            read=lambda: scans.version(scan_id, principal),
+            unchanged=lambda found: found[0] == known and not state_is_final(found[1]),
+        )
     headers = {"ETag": _etag(version)}
     if not state_is_final(state):
         headers["Retry-After"] = str(RETRY_AFTER_S)

@@ -3,6 +3,8 @@
 A caller sees the scans that its role lets it see; any other does not exist for it.
 """
 
+from sqlmodel import Session
+
 from neuroscan.contracts.problems import NotFound
 from neuroscan.contracts.scan import ScanPage, ScanView
 from services.gateway.audit import record as audit
@@ -30,14 +32,18 @@ class ScanService:
         """A scan as it is now; raises `NotFound`."""
         with transaction(self._engine) as session:
             repository.snapshot(session)
-            scan = repository.visible(session, scan_id, by)
-            view = scan_view(
-                scan,
-                repository.stages_of(session, scan_id),
-                repository.newest_review(session, scan_id),
-            )
+            view = self.view(session, scan_id, by)
             audit.note_reads(session, by, ObjectKind.SCAN, [scan_id])
         return view
+
+    def view(self, session: Session, scan_id: str, by: Principal) -> ScanView:
+        """A scan as a transaction sees it, which notes the read; raises `NotFound`."""
+        scan = repository.visible(session, scan_id, by)
+        return scan_view(
+            scan,
+            repository.stages_of(session, scan_id),
+            repository.newest_review(session, scan_id),
+        )
 
     def version(self, scan_id: str, by: Principal) -> tuple[int, str]:
         """Version and state, cheaply; raises `NotFound`."""

@@ -1,5 +1,6 @@
 """A Redis-protocol server that a test may kill."""
 
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -40,3 +41,12 @@ class Broker:
         self._process.kill()
         self._process.wait()
         self._socket.unlink(missing_ok=True)
+
+    def freeze(self) -> None:
+        """Stop it without closing its connections."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)

@@ -112,6 +112,9 @@ def _stages() -> None:
     op.add_column("scan_event", sa.Column("track", sa.String(), nullable=False, server_default=""))
     op.alter_column("scan_event", "track", server_default=None)
     op.create_index(
+        "stage_waiting", "stage", ["available_at"], postgresql_where=sa.text("state = 'queued'")
+    )
+    op.create_index(
         "stage_dead", "stage", ["finished_at"], postgresql_where=sa.text("state = 'failed'")
     )
 
@@ -290,6 +293,7 @@ def downgrade() -> None:
     op.drop_index("stage_dead", table_name="stage")
     op.execute("DELETE FROM scan_event WHERE track <> ''")
     op.drop_column("scan_event", "track")
+    op.drop_index("stage_waiting", table_name="stage")
     op.drop_column("stage", "track")
     op.create_primary_key("stage_pkey", "stage", ["scan_id", "name"])
     for index in ("scan_owner_newest", "scan_batch", "scan_patient_picture", "scan_duplicate_of"):

@@ -1,0 +1,32 @@
+"""What the event streams tell of (API.md, `/events`)."""
+
+from datetime import datetime
+
+from neuroscan.contracts.base import Contract
+from neuroscan.contracts.enums import ScanState, StageName, StageState
+
+
+class ScanChange(Contract):
+    """One change of a scan. `stage` is what moved, null where the scan itself did."""
+
+    sequence: int
+    version: int
+    state: ScanState
+    stage: StageName | None
+    stage_state: StageState | None
+    at: datetime
+
+
+class BatchChange(ScanChange):
+    """One change of one of a batch's scans."""
+
+    scan_id: str
+
+
+class BatchProgress(Contract):
+    """A batch's files by state; a file that was refused counts as `failed`."""
+
+    id: str
+    sequence: int
+    total: int
+    by_state: dict[ScanState, int]

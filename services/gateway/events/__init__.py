@@ -1,0 +1,1 @@
+"""Waiting for changes: one listening connection, long polls, event streams."""

@@ -22,7 +22,7 @@ from services.gateway.db.tables import Audit, Batch, BatchItem, Scan, ScanEvent,
 from services.gateway.events import stream as streams
 from services.gateway.events.changes import Watch
 from services.gateway.events.feeds import BatchFeed, Reading, ScanFeed
-from services.gateway.pipeline import record
+from services.gateway.pipeline import record, results
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans.repository import delete_scan
 from services.gateway.scans.service import ScanService
@@ -52,7 +52,8 @@ def classify(engine: Engine, scan_id: str) -> None:
                 Stage.scan_id == scan_id, Stage.name == StageName.CLASSIFY
             )
         ).one()
-        record.record(session, record.classified(scan_id, digest, inference_result()))
+        ref = record.StageRef(scan_id, StageName.CLASSIFY)
+        record.record(session, results.classified(ref, digest, inference_result()))
 
 
 def cancel(engine: Engine, scan_id: str) -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import anyio
+from sqlalchemy import func
+from sqlmodel import SQLModel, select
 from starlette.requests import ClientDisconnect
 
 from neuroscan.contracts.batch import BatchView
@@ -19,6 +21,7 @@ from services.gateway.batches.upload import BatchUpload, Caller
 from services.gateway.db.session import transaction
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans.intake import Intake
+from tests import pictures
 
 BOUNDARY = b"frontier"
 CONTENT_TYPE = "multipart/form-data; boundary=frontier"
@@ -28,6 +31,7 @@ OTHER = Principal("key:other", Role.SUBMITTER)
 CLINICIAN = Principal("key:clinician", Role.CLINICIAN)
 
 Files = Sequence[tuple[str, bytes]]
+PICTURES = [pictures.png(pictures.head(size=64, seed=seed)) for seed in range(12)]
 
 
 def text(name: str, value: str) -> bytes:
@@ -104,6 +108,17 @@ class Desk:
         """The batch that an upload made."""
         assert upload.batch_id is not None
         return self.service.get(upload.batch_id, by)[0]
+
+
+def some(count: int) -> Files:
+    """So many files, named by their place."""
+    return [(f"slice {number}.png", PICTURES[number]) for number in range(count)]
+
+
+def rows(desk: Desk, table: type[SQLModel]) -> int:
+    """How many rows a table has."""
+    with transaction(desk.pipeline.engine) as session:
+        return session.exec(select(func.count()).select_from(table)).one()
 
 
 async def _stream(pieces: Sequence[bytes], *, breaks: bool) -> AsyncIterator[bytes]:

@@ -16,9 +16,9 @@ from services.gateway.batches.body import pieces_of, turn
 from services.gateway.batches.multipart import FILES_FIELD, read_parts
 from services.gateway.batches.upload import BatchUpload, Caller
 from services.gateway.batches.views import batch_path
-from services.gateway.batches.waiting import Version, next_version
-from services.gateway.context import Batches, BatchId, RequestId
+from services.gateway.context import Batches, BatchId, LiveChanges, RequestId
 from services.gateway.errors import BodyTooLarge, Responses, header, responses
+from services.gateway.events.polling import Wait, read_when_changed
 from services.gateway.scans.conditions import names_tag
 from services.gateway.scans.endpoints import CursorQuery, IfNoneMatch, LimitQuery, WaitQuery
 from services.gateway.scans.form import ScanFields
@@ -153,30 +153,31 @@ def list_batches(
     "/{batch_id}",
     response_model=BatchView,
     dependencies=[SUBMITTER],
-    responses=BATCH | responses(problems.NotFound, problems.InvalidRequest),
+    responses=BATCH
+    | responses(problems.NotFound, problems.InvalidRequest, problems.TooManyRequests),
 )
 async def read_batch(
     request: Request,
     response: Response,
     batches: Batches,
+    changes: LiveChanges,
     principal: CurrentPrincipal,
     batch_id: BatchId,
     wait: WaitQuery = 0,
     if_none_match: IfNoneMatch = None,
 ) -> Response | BatchView:
     """The batch as it is now, or at its next change when `wait` is given."""
-
-    async def look() -> Version:
-        return await run_sync(batches.version, batch_id, principal)
-
-    async def given_up() -> bool:
-        return request.app.state.stopping() or await request.is_disconnected()
-
-    version, over = await look()
+    version, over = await run_sync(batches.version, batch_id, principal)
     # Without a header, the present version is the known one, so that `wait` waits.
-    known = version if if_none_match is None or names_tag(if_none_match, _etag(version)) else ""
+    known = version if if_none_match is None or names_tag(if_none_match, _etag(version)) else None
     if wait and version == known and not over:
-        version, over = await next_version(look, known, wait_s=wait, given_up=given_up)
+        version, over = await read_when_changed(
+            request,
+            changes,
+            Wait(principal, batch_id, wait),
+            read=lambda: batches.version(batch_id, principal),
+            unchanged=lambda found: found[0] == known and not found[1],
+        )
     headers = _headers(version, over=over)
     if if_none_match is not None and version == known:
         return Response(status_code=304, headers=headers)

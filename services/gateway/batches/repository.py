@@ -1,5 +1,6 @@
 """All SQL about batches and their items."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Float, String, and_, case, cast, func, literal
@@ -171,6 +172,16 @@ def states_of_many(session: Session, batch_ids: list[str]) -> dict[str, dict[str
     for batch_id, name, count in session.execute(query):
         states[batch_id][name] = count
     return states
+
+
+def states_of(session: Session, batch_id: str) -> dict[str, int]:
+    """How many items of a batch are in each state."""
+    return states_of_many(session, [batch_id])[batch_id]
+
+
+def are_over(states: Iterable[str]) -> bool:
+    """Whether nothing in these states moves on by itself."""
+    return {*FINAL, REFUSED}.issuperset(states)
 
 
 def take_back(session: Session, batch_id: str, upload: str, indexes: list[int]) -> list[str]:

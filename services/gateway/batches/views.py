@@ -11,7 +11,7 @@ from neuroscan.contracts.batch import (
 )
 from neuroscan.contracts.enums import ScanState, TumorClass
 from neuroscan.contracts.problems import Problem
-from services.gateway.batches.repository import FINAL, ItemRow
+from services.gateway.batches.repository import ItemRow, are_over
 from services.gateway.db.tables import Batch
 
 
@@ -22,7 +22,6 @@ def batch_path(batch_id: str) -> str:
 
 def summary_view(batch: Batch, states: Mapping[str, int]) -> BatchSummary:
     """A batch by the number of its items in each state."""
-    over = {*FINAL, REFUSED}
     path = batch_path(batch.id)
     return BatchSummary(
         id=batch.id,
@@ -30,9 +29,10 @@ def summary_view(batch: Batch, states: Mapping[str, int]) -> BatchSummary:
         patient_id=batch.patient_id,
         total=sum(states.values()),
         by_state=ByState.model_validate(states),
-        done=over.issuperset(states),
+        done=are_over(states),
         links={
             "self": path,
+            "events": f"{path}/events",
             "results": f"{path}/results.csv",
             "reports": f"{path}/report.zip",
         },

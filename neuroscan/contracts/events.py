@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from neuroscan.contracts.base import Contract
+from neuroscan.contracts.batch import ByState
 from neuroscan.contracts.enums import ScanState, StageName, StageState
 
 
@@ -24,9 +25,9 @@ class BatchChange(ScanChange):
 
 
 class BatchProgress(Contract):
-    """A batch's files by state; a file that was refused counts as `failed`."""
+    """A batch's files by state."""
 
     id: str
     sequence: int
     total: int
-    by_state: dict[ScanState, int]
+    by_state: ByState

@@ -20,6 +20,8 @@ from services.gateway.auth.middleware import Authentication
 from services.gateway.auth.principal import ANYBODY
 from services.gateway.auth.secrets import ServerSecret
 from services.gateway.auth.service import AccessService
+from services.gateway.batches import endpoints as batch_endpoints
+from services.gateway.batches.service import BatchService
 from services.gateway.events import endpoints as event_endpoints
 from services.gateway.events.changes import Changes
 from services.gateway.events.service import EventService
@@ -58,6 +60,7 @@ class State(TypedDict):
     explanations: ExplanationService
     analyses: AnalysisService
     stages: StageService
+    batches: BatchService
     patients: PatientService
     health: HealthChecks
     changes: Changes
@@ -91,6 +94,7 @@ def create_app() -> FastAPI:
         analysis_endpoints,
         stage_endpoints,
         scan_endpoints,
+        batch_endpoints,
         patient_endpoints,
         access_endpoints,
         health_endpoints,
@@ -129,17 +133,19 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[State]:
     secret = ServerSecret(SecretSettings().read())
     scans = ScanService(pipeline)
     limits = Limits(settings, BrokerSettings(), pipeline.engine)
+    intake = Intake(pipeline, decoder)
     changes = Changes(settings.database_url, app.state.stopping)
     changes.start()
     health = HealthChecks(pipeline, broker_client(BrokerSettings()))
     try:
         yield {
             "access": AccessService(pipeline.engine, secret),
-            "intake": Intake(pipeline, decoder),
+            "intake": intake,
             "scans": scans,
             "explanations": ExplanationService(pipeline),
             "analyses": AnalysisService(pipeline),
             "stages": StageService(pipeline),
+            "batches": BatchService(pipeline, intake),
             "patients": PatientService(pipeline, scans),
             "health": health,
             "changes": changes,

@@ -7,6 +7,7 @@ from fastapi import Depends, Path, Request
 
 from services.gateway.analyses.service import AnalysisService
 from services.gateway.auth.service import AccessService
+from services.gateway.batches.service import BatchService
 from services.gateway.events.changes import Changes
 from services.gateway.events.service import EventService
 from services.gateway.explanations.service import ExplanationService
@@ -67,6 +68,11 @@ def _events(request: Request) -> EventService:
     return service
 
 
+def _batches(request: Request) -> BatchService:
+    service: BatchService = request.state.batches
+    return service
+
+
 def _request_id(request: Request) -> str:
     request_id: str = request.state.request_id
     return request_id
@@ -91,6 +97,7 @@ Stages = Annotated[StageService, Depends(_stages)]
 Patients = Annotated[PatientService, Depends(_patients)]
 Health = Annotated[HealthChecks, Depends(_health)]
 Intakes = Annotated[Intake, Depends(_intake)]
+Batches = Annotated[BatchService, Depends(_batches)]
 Access = Annotated[AccessService, Depends(_access)]
 Events = Annotated[EventService, Depends(_events)]
 LiveChanges = Annotated[Changes, Depends(_changes)]

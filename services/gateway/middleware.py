@@ -12,6 +12,7 @@ from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from neuroscan.contracts.batch import BATCH_BYTES_MAX
 from neuroscan.contracts.problems import (
     MAX_UPLOAD_BYTES,
     CrossOrigin,
@@ -19,6 +20,7 @@ from neuroscan.contracts.problems import (
     HostNotAllowed,
     NeuroscanError,
     RequestTooLarge,
+    TooManyFiles,
 )
 from neuroscan.serving import problem_response, request_id_of
 from neuroscan.telemetry import REQUEST_ID_HEADER, get_logger
@@ -28,9 +30,12 @@ log = get_logger(__name__)
 
 # The file, and room for the fields and the boundaries around it.
 UPLOAD_BYTES_MAX = MAX_UPLOAD_BYTES + 64 * 1024
+# All files of a batch, and room for the headers of each.
+BATCH_REQUEST_BYTES_MAX = BATCH_BYTES_MAX + 1024 * 1024
 # Far above a patient whose notes are all escapes; other calls have no body worth mentioning.
 JSON_BYTES_MAX = 256 * 1024
 _UPLOAD_PATH = "/v1/scans"
+_BATCH_PATH = re.compile(r"/v1/batches(/[^/]+/items)?")
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _ID = re.compile(r"[0-9a-f-]{36}")
 
@@ -123,6 +128,8 @@ class RequestEnvelope:
 def _body_limit(path: str) -> tuple[int, NeuroscanError]:
     if path == _UPLOAD_PATH:
         return UPLOAD_BYTES_MAX, FileTooLarge()
+    if _BATCH_PATH.fullmatch(path):
+        return BATCH_REQUEST_BYTES_MAX, TooManyFiles()
     return JSON_BYTES_MAX, RequestTooLarge()
 
 

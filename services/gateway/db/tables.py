@@ -285,6 +285,8 @@ class BatchItem(SQLModel, table=True):
     upload: str
     upload_index: int
     file: str
+    # Of the file as sent; the batch's bound counts it.
+    size: int = Field(sa_type=BigInteger)
     sha256: str
     scan_id: str | None = Field(
         default=None, sa_column=Column(_ID, ForeignKey("scan.id", ondelete="CASCADE"), index=True)

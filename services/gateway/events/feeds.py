@@ -11,11 +11,13 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from neuroscan.contracts.base import Contract
+from neuroscan.contracts.batch import ByState
 from neuroscan.contracts.enums import ScanState
 from neuroscan.contracts.events import BatchChange, BatchProgress, ScanChange
 from services.gateway.audit import record as audit
 from services.gateway.audit.record import ObjectKind
 from services.gateway.auth.principal import Principal
+from services.gateway.batches import repository as batches
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Scan, ScanEvent
 from services.gateway.events import repository
@@ -124,10 +126,10 @@ class BatchFeed:
         """A snapshot; for a client that comes back, what it missed."""
         with transaction(self._engine) as session:
             snapshot(session)
-            repository.visible_batch(session, self._batch_id, self._by)
+            batches.visible(session, self._batch_id, self._by)
             newest = repository.last_of_batch(session, self._batch_id)
-            states = repository.batch_states(session, self._batch_id)
-            if last is not None and last >= newest and _are_final(states):
+            states = batches.states_of(session, self._batch_id)
+            if last is not None and last >= newest and batches.are_over(states):
                 return Reading([], over=True)
             audit.note_reads(session, self._by, ObjectKind.BATCH, [self._batch_id])
             self._last = newest if last is None else min(last, newest)
@@ -138,7 +140,7 @@ class BatchFeed:
                 return self._since(session, states)
             events = repository.batch_events(session, self._batch_id, self._floor)
             self._seen = {_sequence(event) for event in events}
-            over = _are_final(states)
+            over = batches.are_over(states)
             told = [self._progress("snapshot", states)]
             return Reading(told + [self._progress("end", states)] * over, over)
 
@@ -146,14 +148,14 @@ class BatchFeed:
         """The changes since, and the end."""
         with transaction(self._engine) as session:
             snapshot(session)
-            repository.visible_batch(session, self._batch_id, self._by)
-            return self._since(session, repository.batch_states(session, self._batch_id))
+            batches.visible(session, self._batch_id, self._by)
+            return self._since(session, batches.states_of(session, self._batch_id))
 
-    def _since(self, session: Session, states: dict[ScanState, int]) -> Reading:
+    def _since(self, session: Session, states: dict[str, int]) -> Reading:
         events = repository.batch_events(session, self._batch_id, self._floor)
         told = [_change_in_batch(each) for each in events if each.sequence not in self._seen]
         self._settle(events)
-        over = _are_final(states)
+        over = batches.are_over(states)
         return Reading(told + [self._progress("end", states)] * over, over)
 
     def _settle(self, events: list[ScanEvent]) -> None:
@@ -165,15 +167,14 @@ class BatchFeed:
         self._seen = {_sequence(each) for each in events if _sequence(each) > self._floor}
         self._last = max(self._last, _sequence(events[-1]))
 
-    def _progress(self, event: str, states: dict[ScanState, int]) -> Told:
+    def _progress(self, event: str, states: dict[str, int]) -> Told:
         progress = BatchProgress(
-            id=self._batch_id, sequence=self._last, total=sum(states.values()), by_state=states
+            id=self._batch_id,
+            sequence=self._last,
+            total=sum(states.values()),
+            by_state=ByState.model_validate(states),
         )
         return Told(event, self._last, progress)
-
-
-def _are_final(states: dict[ScanState, int]) -> bool:
-    return all(state.final for state in states)
 
 
 def _sequence(event: ScanEvent) -> int:

@@ -5,10 +5,7 @@ from datetime import timedelta
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from neuroscan.contracts.enums import ScanState
-from neuroscan.contracts.problems import NotFound
-from services.gateway.auth.principal import Principal
-from services.gateway.db.tables import Batch, BatchItem, Scan, ScanEvent
+from services.gateway.db.tables import Scan, ScanEvent
 
 
 def last_event(session: Session, scan_id: str) -> int:
@@ -24,14 +21,6 @@ def scan_events(session: Session, scan_id: str, after: int) -> list[ScanEvent]:
     """
     query = select(ScanEvent).where(ScanEvent.scan_id == scan_id, col(ScanEvent.sequence) > after)
     return list(session.exec(query.order_by(col(ScanEvent.sequence))))
-
-
-def visible_batch(session: Session, batch_id: str, by: Principal) -> Batch:
-    """A batch that the caller may see; raises `NotFound` for any other."""
-    batch = session.get(Batch, batch_id)
-    if batch is None or by.sees_only not in (None, batch.owner):
-        raise NotFound("No batch has this id. It may have been deleted.")
-    return batch
 
 
 def batch_events(session: Session, batch_id: str, after: int) -> list[ScanEvent]:
@@ -65,15 +54,3 @@ def settled_before(session: Session, batch_id: str, sequence: int, margin: timed
     newest = select(func.max(own.c.at)).scalar_subquery()
     query = select(func.max(own.c.sequence)).where(own.c.at < newest - margin)
     return session.exec(query).one() or 0
-
-
-def batch_states(session: Session, batch_id: str) -> dict[ScanState, int]:
-    """How many files of a batch are in which state; refused ones are `failed`."""
-    query = (
-        select(func.coalesce(Scan.state, ScanState.FAILED), func.count())
-        .select_from(BatchItem)
-        .join(Scan, col(Scan.id) == col(BatchItem.scan_id), isouter=True)
-        .where(BatchItem.batch_id == batch_id)
-        .group_by(func.coalesce(Scan.state, ScanState.FAILED))
-    )
-    return {ScanState(state): count for state, count in session.exec(query)}

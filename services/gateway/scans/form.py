@@ -6,6 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Form, Request, UploadFile
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from neuroscan.contracts.enums import DisplayConvention
 from neuroscan.contracts.problems import MAX_UPLOAD_BYTES, FileTooLarge, InvalidRequest
@@ -48,6 +49,20 @@ FIELDS = frozenset(
         "notes",
     }
 )
+
+
+class ScanFields(BaseModel):
+    """The fields of a form that FastAPI does not parse: the same, with the same bounds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    patient_id: PatientField = None
+    reference: ReferenceField = None
+    frame: FrameField = None
+    acquired_at: AcquiredField = None
+    pixel_spacing_mm: SpacingField = None
+    display_convention: ConventionField = DisplayConvention.UNKNOWN
+    notes: NotesField = None
 
 
 async def check_form(request: Request) -> None:
@@ -118,4 +133,25 @@ def make_upload(
         spacing_mm=parse_spacing(pixel_spacing_mm),
         convention=display_convention,
         notes=notes or None,
+    )
+
+
+def upload_without_file(texts: dict[str, str]) -> Upload:
+    """What a form's fields say of each of its files; raises `InvalidRequest`."""
+    try:
+        # An empty field is one that was left out, as in FastAPI's own forms.
+        fields = ScanFields.model_validate({name: text for name, text in texts.items() if text})
+    except ValidationError as error:
+        # The values stay out: they may name a person.
+        reasons = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        raise InvalidRequest("; ".join(reasons)) from None
+    return make_upload(
+        image=(b"", None, None),
+        patient_id=fields.patient_id,
+        reference=fields.reference,
+        frame=fields.frame,
+        acquired_at=fields.acquired_at,
+        pixel_spacing_mm=fields.pixel_spacing_mm,
+        display_convention=fields.display_convention,
+        notes=fields.notes,
     )

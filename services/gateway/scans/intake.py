@@ -21,10 +21,10 @@ from neuroscan.telemetry import get_logger
 from services.gateway.audit import record as audit
 from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.auth.principal import Principal
+from services.gateway.batches.place import BatchPlace
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import (
     STAGE_ORDER,
-    BatchItem,
     Patient,
     Scan,
     ScanEvent,
@@ -75,29 +75,6 @@ class Upload:
             "display_convention": self.convention,
             "notes": self.notes,
         }
-
-
-@dataclass(frozen=True)
-class BatchPlace:
-    """A file's place in a batch, and in the request that brought it; see `BatchItem`."""
-
-    batch_id: str
-    position: int
-    upload: str
-    upload_index: int
-    file: str
-
-    def item(self, scan_id: str, sha256: str) -> BatchItem:
-        """The row of a file that became a scan."""
-        return BatchItem(
-            batch_id=self.batch_id,
-            position=self.position,
-            upload=self.upload,
-            upload_index=self.upload_index,
-            file=self.file,
-            sha256=sha256,
-            scan_id=scan_id,
-        )
 
 
 @dataclass(frozen=True)
@@ -211,6 +188,7 @@ class Intake:
             # The lock keeps the patient from being deleted before the scan is there.
             _check_patient(session, scan.patient_id, None, lock=True)
             scan.duplicate_of = repository.first_of_picture(session, scan.patient_id, scan.sha256)
+        position = sender.batch.reserve(session) if sender.batch is not None else 0
         session.add(scan)
         session.flush()
         for name in STAGE_ORDER:
@@ -228,7 +206,7 @@ class Intake:
         session.add(ScanEvent(scan_id=scan.id, version=scan.version, state=scan.state))
         audit.note(session, sender.principal, Action.CREATED, ObjectKind.SCAN, scan.id)
         if sender.batch is not None:
-            session.add(sender.batch.item(scan.id, scan.sha256))
+            session.add(sender.batch.item(position, scan_id=scan.id))
         if use is not None:
             bind_key(session, use, scan_id=scan.id)
 

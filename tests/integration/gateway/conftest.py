@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from neuroscan.imaging.pool import DecodePool
 from neuroscan.settings import BrokerSettings, GatewaySettings
 from neuroscan.storage import Storage
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.pipeline.clients import InferenceClient, ReportsClient
 from services.gateway.pipeline.publish import Publisher
+from tests.integration.gateway.batch_forms import Desk
 from tests.integration.gateway.broker import Broker
 
 # Nothing listens there.
@@ -42,3 +44,15 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
     broker.start()
     yield broker
     broker.kill()
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Iterator[DecodePool]:
+    pool = DecodePool(1, 20, 2048)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def desk(pipeline: Pipeline, decoder: DecodePool) -> Desk:
+    return Desk(pipeline, decoder)

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session, select
 
 from neuroscan.contracts.access import KeyCreate
+from neuroscan.contracts.batch import ByState
 from neuroscan.contracts.enums import Role, ScanState, StageName
 from neuroscan.contracts.problems import NotFound
 from neuroscan.contracts.scan import ScanView
@@ -190,6 +191,7 @@ def add_batch(engine: Engine, scans: int, refused: int = 0) -> tuple[str, list[s
                     upload="u",
                     upload_index=position,
                     file="f",
+                    size=1,
                     sha256="0",
                     scan_id=scan_id,
                 )
@@ -208,7 +210,7 @@ def test_a_batch_ends_with_its_last_scan(engine: Engine) -> None:
     assert names(begun) == ["snapshot"]
     shown = begun.told[0].data.model_dump(mode="json")
     assert (shown["id"], shown["total"]) == (batch_id, 3)
-    assert shown["by_state"] == {"received": 2, "failed": 1}
+    assert ByState.model_validate(shown["by_state"]) == ByState(received=2, refused=1)
     cancel(engine, first)
     changed = feed.read()
     assert names(changed) == ["change"]
@@ -218,7 +220,8 @@ def test_a_batch_ends_with_its_last_scan(engine: Engine) -> None:
     cancel(engine, second)
     ended = feed.read()
     assert (names(ended), ended.over) == (["change", "change", "end"], True)
-    assert ended.told[-1].data.model_dump(mode="json")["by_state"] == {"canceled": 2, "failed": 1}
+    end = ended.told[-1].data.model_dump(mode="json")
+    assert ByState.model_validate(end["by_state"]) == ByState(canceled=2, refused=1)
     last = sequences(ended)[-1]
     assert streams.nothing_left(BatchFeed(engine, batch_id, BY).begin(last))
     missed = BatchFeed(engine, batch_id, BY).begin(sequences(changed)[-1])

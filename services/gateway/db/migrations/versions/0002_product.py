@@ -82,6 +82,7 @@ def _batches() -> None:
         sa.Column("upload", sa.String(), nullable=False),
         sa.Column("upload_index", sa.Integer(), nullable=False),
         sa.Column("file", sa.String(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.String(), nullable=False),
         sa.Column("scan_id", ID, sa.ForeignKey("scan.id", ondelete="CASCADE"), index=True),
         sa.Column("problem", JSON),

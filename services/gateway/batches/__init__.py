@@ -1,0 +1,1 @@
+"""Many slices sent together."""

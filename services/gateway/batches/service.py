@@ -1,0 +1,130 @@
+"""Batches that are there: read, list, results, reports.
+
+A caller sees its own batches, a clinician all of them; any other does not exist for it.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from sqlmodel import Session
+
+from neuroscan.contracts.batch import BatchPage, BatchView
+from neuroscan.contracts.enums import StageName
+from neuroscan.contracts.problems import Forbidden
+from services.gateway.audit import record as audit
+from services.gateway.audit.record import ObjectKind
+from services.gateway.auth.principal import Principal
+from services.gateway.batches import repository
+from services.gateway.batches.archive import archive
+from services.gateway.batches.results import ResultRow, csv_pieces
+from services.gateway.batches.upload import BatchUpload, Caller, Stopping
+from services.gateway.batches.views import batch_view, summary_view
+from services.gateway.db.session import transaction
+from services.gateway.db.tables import BatchItem, Scan
+from services.gateway.paging import decode_cursor, encode_cursor
+from services.gateway.pipeline.assembly import Pipeline
+from services.gateway.scans.intake import Intake
+from services.gateway.scans.repository import snapshot, stages_of_many
+from services.gateway.scans.views import Stages, scan_view
+
+_LIST: dict[str, str | None] = {"list": "batches"}
+# Scans whose whole results are in memory at a time.
+_PAGE = 20
+
+
+class BatchService:
+    """Batches, over the ledger and the store."""
+
+    def __init__(self, pipeline: Pipeline, intake: Intake) -> None:
+        self._pipeline = pipeline
+        self._engine = pipeline.engine
+        self._intake = intake
+
+    def new(self, caller: Caller, *, stopping: Stopping) -> BatchUpload:
+        """A request's files on their way into a new batch."""
+        return BatchUpload(self._pipeline, self._intake, caller, stopping=stopping)
+
+    def more(self, batch_id: str, caller: Caller, *, stopping: Stopping) -> BatchUpload:
+        """A request's files on their way into a batch that is there.
+
+        Raises `NotFound`, and `Forbidden` for a batch that the caller sees but did not make.
+        """
+        with transaction(self._engine) as session:
+            batch = repository.visible(session, batch_id, caller.principal)
+        if batch.owner != caller.principal.id:
+            raise Forbidden("Only the caller who made a batch adds to it. Make one of your own.")
+        return BatchUpload(self._pipeline, self._intake, caller, batch=batch, stopping=stopping)
+
+    def get(self, batch_id: str, by: Principal) -> tuple[BatchView, str]:
+        """A batch as it is now, and its version; raises `NotFound`."""
+        with transaction(self._engine) as session:
+            snapshot(session)
+            batch = repository.visible(session, batch_id, by)
+            rows = repository.items_of(session, batch_id)
+            version, _ = repository.version_of(session, batch_id)
+            _note_reads(session, by, batch_id)
+        return batch_view(batch, rows), version
+
+    def version(self, batch_id: str, by: Principal) -> tuple[str, bool]:
+        """The batch's version, cheaply, and whether all of it is over; raises `NotFound`."""
+        with transaction(self._engine) as session:
+            repository.visible(session, batch_id, by)
+            return repository.version_of(session, batch_id)
+
+    def list(self, by: Principal, *, cursor: str | None, limit: int) -> BatchPage:
+        """One page of what the caller may see, newest first."""
+        after_id = decode_cursor(cursor, _LIST) if cursor else None
+        with transaction(self._engine) as session:
+            snapshot(session)
+            rows = repository.list_batches(session, by, after_id=after_id, limit=limit + 1)
+            batches = rows[:limit]
+            ids = [batch.id for batch in batches]
+            states = repository.states_of_many(session, ids)
+            audit.note_reads(session, by, ObjectKind.BATCH, ids)
+        more = len(rows) > limit
+        return BatchPage(
+            items=[summary_view(batch, states[batch.id]) for batch in batches],
+            next_cursor=encode_cursor(ids[-1], _LIST) if more else None,
+        )
+
+    def results(self, batch_id: str, by: Principal) -> Iterator[bytes]:
+        """`results.csv` in pieces; raises `NotFound` before the first."""
+        self._begin(batch_id, by)
+        return csv_pieces(self._rows(batch_id))
+
+    def reports(self, batch_id: str, by: Principal) -> Iterator[bytes]:
+        """`report.zip` in pieces; raises `NotFound` before the first."""
+        self._begin(batch_id, by)
+        return archive(self._pipeline.storage, lambda: self._rows(batch_id))
+
+    def _begin(self, batch_id: str, by: Principal) -> None:
+        with transaction(self._engine) as session:
+            repository.visible(session, batch_id, by)
+            _note_reads(session, by, batch_id)
+
+    def _rows(self, batch_id: str) -> Iterator[ResultRow]:
+        """Every item with its scan, a page at a time, so that no connection is held meanwhile."""
+        after = -1
+        while page := self._page(batch_id, after):
+            yield from page
+            after = page[-1].item.position
+
+    def _page(self, batch_id: str, after: int) -> Sequence[ResultRow]:
+        with transaction(self._engine) as session:
+            snapshot(session)
+            found = repository.scans_between(session, batch_id, after=after, limit=_PAGE)
+            stages = stages_of_many(session, [scan.id for _, scan in found if scan])
+        return [_row(item, scan, stages) for item, scan in found]
+
+
+def _row(item: BatchItem, scan: Scan | None, stages: dict[str, Stages]) -> ResultRow:
+    if scan is None:
+        return ResultRow(item=item, scan=None, pdf=None)
+    report = stages[scan.id][StageName.REPORT].output
+    view = scan_view(scan, stages[scan.id])
+    return ResultRow(item=item, scan=view, pdf=str(report["key"]) if report else None)
+
+
+def _note_reads(session: Session, by: Principal, batch_id: str) -> None:
+    """Whoever reads a batch reads what was found in its scans."""
+    audit.note_reads(session, by, ObjectKind.BATCH, [batch_id])
+    audit.note_reads(session, by, ObjectKind.SCAN, repository.scan_ids(session, batch_id))

@@ -13,6 +13,8 @@ from neuroscan.imaging.pool import DecodePool
 from neuroscan.queues import broker_client
 from neuroscan.settings import BrokerSettings, GatewaySettings, SecretSettings
 from services.gateway import errors
+from services.gateway.audit import endpoints as audit_endpoints
+from services.gateway.audit.service import AuditService
 from services.gateway.auth import endpoints as access_endpoints
 from services.gateway.auth.middleware import Authentication
 from services.gateway.auth.principal import ANYBODY
@@ -24,6 +26,8 @@ from services.gateway.middleware import RequestEnvelope
 from services.gateway.patients import endpoints as patient_endpoints
 from services.gateway.patients.service import PatientService
 from services.gateway.pipeline.assembly import Pipeline
+from services.gateway.reviews import endpoints as review_endpoints
+from services.gateway.reviews.service import ReviewService
 from services.gateway.scans import endpoints as scan_endpoints
 from services.gateway.scans.intake import Intake
 from services.gateway.scans.service import ScanService
@@ -43,6 +47,8 @@ class State(TypedDict):
     intake: Intake
     scans: ScanService
     patients: PatientService
+    reviews: ReviewService
+    audit: AuditService
     health: HealthChecks
 
 
@@ -62,7 +68,14 @@ def create_app() -> FastAPI:
     app.add_middleware(Authentication)
     app.add_middleware(RequestEnvelope, allowed_hosts=settings.allowed_hosts)
     errors.install(app)
-    for endpoints in (scan_endpoints, patient_endpoints, access_endpoints, health_endpoints):
+    for endpoints in (
+        scan_endpoints,
+        patient_endpoints,
+        review_endpoints,
+        audit_endpoints,
+        access_endpoints,
+        health_endpoints,
+    ):
         app.include_router(endpoints.router, responses=errors.other_responses())
     app.add_api_route(
         "/",
@@ -102,6 +115,8 @@ async def _lifespan(_: FastAPI) -> AsyncIterator[State]:
             "intake": Intake(pipeline, decoder),
             "scans": scans,
             "patients": PatientService(pipeline, scans),
+            "reviews": ReviewService(pipeline.engine),
+            "audit": AuditService(pipeline.engine),
             "health": health,
         }
     finally:

@@ -5,9 +5,11 @@ from uuid import UUID
 
 from fastapi import Depends, Path, Request
 
+from services.gateway.audit.service import AuditService
 from services.gateway.auth.service import AccessService
 from services.gateway.health.checks import HealthChecks
 from services.gateway.patients.service import PatientService
+from services.gateway.reviews.service import ReviewService
 from services.gateway.scans.intake import Intake
 from services.gateway.scans.service import ScanService
 
@@ -19,6 +21,16 @@ def _scans(request: Request) -> ScanService:
 
 def _patients(request: Request) -> PatientService:
     service: PatientService = request.state.patients
+    return service
+
+
+def _reviews(request: Request) -> ReviewService:
+    service: ReviewService = request.state.reviews
+    return service
+
+
+def _audits(request: Request) -> AuditService:
+    service: AuditService = request.state.audit
     return service
 
 
@@ -52,6 +64,8 @@ def _patient_id(patient_id: Annotated[UUID, Path(description="The patient's id")
 
 Scans = Annotated[ScanService, Depends(_scans)]
 Patients = Annotated[PatientService, Depends(_patients)]
+Reviews = Annotated[ReviewService, Depends(_reviews)]
+Audits = Annotated[AuditService, Depends(_audits)]
 Health = Annotated[HealthChecks, Depends(_health)]
 Intakes = Annotated[Intake, Depends(_intake)]
 Access = Annotated[AccessService, Depends(_access)]

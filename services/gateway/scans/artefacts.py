@@ -56,26 +56,37 @@ class StoredArtefact:
 
 
 def read_artefact(
-    engine: Engine, storage: Storage, scan_id: str, artefact: Artefact, by: Principal
+    engine: Engine,
+    storage: Storage,
+    scan_id: str,
+    artefact: Artefact,
+    by: Principal,
+    if_none_match: str | None = None,
 ) -> StoredArtefact:
-    """An artefact; `NotReady` while it is being made, `NotFound` when it never will be."""
+    """An artefact; `NotReady` while it is being made, `NotFound` when it never will be.
+
+    One that the caller has already, by `if_none_match`, is neither read nor noted as read.
+    """
     with transaction(engine) as session:
         snapshot(session)
         scan = visible(session, scan_id, by)
-        stages = stages_of(session, scan_id)
-        audit.note_reads(session, by, ObjectKind.SCAN, [scan_id])
-        key = _key(scan, stages, artefact)
+        key = _key(scan, stages_of(session, scan_id), artefact)
         over = ScanState(scan.state).final
+        # Objects are never overwritten, so the key's own parts name this very content.
+        etag = '"' + key.replace("/", "-") + '"' if key else ""
+        known = names_tag(if_none_match, etag)
+        if not known:
+            audit.note_reads(session, by, ObjectKind.SCAN, [scan_id])
     if key is None:
         if over:
             raise NotFound("The scan ended before this was made.")
         raise NotReady(retry_after_s=1)
+    if known:
+        return StoredArtefact(b"", etag, MEDIA_TYPES[artefact])
     try:
         content = storage.get(key)
     except ObjectNotFound as error:
         raise NotFound("The artefact is not stored any more.") from error
-    # Objects are never overwritten, so the key's own parts name this very content.
-    etag = '"' + key.replace("/", "-") + '"'
     return StoredArtefact(content, etag, MEDIA_TYPES[artefact])
 
 

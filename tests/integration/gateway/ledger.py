@@ -1,5 +1,6 @@
 """Rows and results for tests of the ledger."""
 
+import uuid
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine
@@ -27,27 +28,29 @@ from neuroscan.contracts.results import (
     Regions,
 )
 from neuroscan.contracts.spatial import HemisphereParameter, MeasureResult, SpatialParameters
-from services.gateway.db.tables import STAGE_ORDER, Scan, Stage, now
-from services.gateway.pipeline import keys
+from services.gateway.db.session import transaction
+from services.gateway.db.tables import STAGE_ORDER, Patient, Scan, Stage, now
+from services.gateway.pipeline import keys, record
 from services.gateway.pipeline.record import input_digest
 
 MODEL = ModelFacts(name="test", version="1", sha256="0" * 64)
 
 
-def add_scan(engine: Engine, *, lease_until: datetime | None = None) -> str:
-    """A scan whose classify stage runs; returns its id."""
+def add_scan(engine: Engine, *, lease_until: datetime | None = None, **fields: object) -> str:
+    """A scan whose classify stage runs; returns its id. `fields` are the row's own."""
+    usual: dict[str, object] = {
+        "owner": "key:test",
+        "request_id": "request-1",
+        "image_format": ImageFormat.PNG,
+        "width": 64,
+        "height": 64,
+        "sha256": "1" * 64,
+        "original_key": "",
+        "original_media_type": "image/png",
+        "geometry": Geometry().model_dump(mode="json"),
+    }
     with Session(engine) as session:
-        scan = Scan(
-            owner="key:test",
-            request_id="request-1",
-            image_format=ImageFormat.PNG,
-            width=64,
-            height=64,
-            sha256="1" * 64,
-            original_key="",
-            original_media_type="image/png",
-            geometry=Geometry().model_dump(mode="json"),
-        )
+        scan = Scan(**usual | fields)
         scan.original_key = keys.original_key(scan.id)
         session.add(scan)
         session.flush()
@@ -151,3 +154,37 @@ def finished(engine: Engine, scan_id: str, stage: StageName, run: str = "r") -> 
         prefix=prefix,
         result=result,
     )
+
+
+def classify(engine: Engine, scan_id: str, label: TumorClass = TumorClass.GLIOMA) -> None:
+    """Record a scan's classification."""
+    digest = stage_row(engine, scan_id, StageName.CLASSIFY).input_digest
+    with transaction(engine) as session:
+        record.record(session, record.classified(scan_id, digest, inference_result(label)))
+
+
+def complete(engine: Engine, scan_id: str, label: TumorClass = TumorClass.GLIOMA) -> None:
+    """Record the results of all four stages."""
+    classify(engine, scan_id, label)
+    for stage in (StageName.EXPLAIN, StageName.MEASURE):
+        message = finished(engine, scan_id, stage)
+        with transaction(engine) as session:
+            record.record(session, record.from_message(message))
+    report = stage_row(engine, scan_id, StageName.REPORT)
+    prefix = f"{keys.attempt_prefix(scan_id, StageName.REPORT, 1)}-r"
+    output = {"key": f"{prefix}/report.pdf", "sha256": "0" * 64, "version": 1}
+    with transaction(engine) as session:
+        result = record.StageResult(
+            scan_id, StageName.REPORT, output, report.input_digest, prefix=prefix
+        )
+        record.record(session, result)
+
+
+def add_patient(engine: Engine, **fields: object) -> str:
+    """A patient with a number of its own; returns the id."""
+    usual: dict[str, object] = {"medical_record_number": uuid.uuid4().hex}
+    with Session(engine) as session:
+        patient = Patient(**usual | fields)
+        session.add(patient)
+        session.commit()
+        return patient.id

@@ -90,6 +90,29 @@ class DatabaseSettings(_FromEnvironment):
     database_owner_url: str | None = None
 
 
+class RetentionSettings(_FromEnvironment):
+    """How long things are kept; not set: for ever.
+
+    `KEEP_ORIGINALS` (the uploads themselves), `KEEP_RESULTS` (scans with everything made of them),
+    `KEEP_AUDIT` (whole months of the audit): a number of days, as in `90`, or an ISO 8601 duration,
+    as in `P90D`; a day at least. `MAINTENANCE_EVERY` says how often this is looked after.
+    """
+
+    keep_originals: timedelta | None = Field(default=None, ge=timedelta(days=1))
+    keep_results: timedelta | None = Field(default=None, ge=timedelta(days=1))
+    keep_audit: timedelta | None = Field(default=None, ge=timedelta(days=1))
+    maintenance_every: timedelta = Field(default=timedelta(hours=1), gt=timedelta(0))
+
+    @field_validator("keep_originals", "keep_results", "keep_audit", mode="before")
+    @classmethod
+    def _read_days(cls, value: object) -> object:
+        """A bare number is one of days, where pydantic takes seconds; an empty text is not set."""
+        if not isinstance(value, str):
+            return value
+        text = value.strip()
+        return f"P{text}D" if text.isdecimal() else text or None
+
+
 class GatewaySettings(DatabaseSettings):
     """The gateway and its recorder."""
 

@@ -4,8 +4,9 @@ Keys are made of ids and fixed words only (`scans/{id}/explain/{attempt}-{run}/o
 """
 
 import contextlib
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -27,11 +28,22 @@ _CLIENT: "ClientConfig" = {
 }
 _RETRY: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=15)}
 
+# Objects in one page of a listing, as S3 has them.
+_PAGE = 1000
+
 
 class ObjectNotFound(NotFound):
     """No object has this key."""
 
     code = "object_not_found"
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """What a listing tells of an object; `modified` is the store's own time."""
+
+    key: str
+    modified: datetime
 
 
 class Storage:
@@ -92,8 +104,13 @@ class Storage:
 
     def list(self, prefix: str) -> list[str]:
         """All keys below a prefix (whole path segments)."""
+        return [stored.key for page in self.pages(prefix) for stored in page]
+
+    def pages(self, prefix: str) -> Iterator[tuple[StoredObject, ...]]:
+        """What lies below a prefix, a bounded number at a time, in any order."""
         try:
-            return [meta["path"] for page in obstore.list(self._store, prefix) for meta in page]
+            for page in obstore.list(self._store, prefix, chunk_size=_PAGE):
+                yield tuple(StoredObject(meta["path"], meta["last_modified"]) for meta in page)
         except (ObstoreError, OSError) as error:
             raise Unavailable("The object store can't be read at present.") from error
 

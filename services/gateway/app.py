@@ -15,6 +15,8 @@ from neuroscan.settings import BrokerSettings, GatewaySettings, SecretSettings
 from services.gateway import errors
 from services.gateway.analyses import endpoints as analysis_endpoints
 from services.gateway.analyses.service import AnalysisService
+from services.gateway.audit import endpoints as audit_endpoints
+from services.gateway.audit.service import AuditService
 from services.gateway.auth import endpoints as access_endpoints
 from services.gateway.auth.middleware import Authentication
 from services.gateway.auth.principal import ANYBODY
@@ -37,6 +39,8 @@ from services.gateway.middleware import RequestEnvelope
 from services.gateway.patients import endpoints as patient_endpoints
 from services.gateway.patients.service import PatientService
 from services.gateway.pipeline.assembly import Pipeline
+from services.gateway.reviews import endpoints as review_endpoints
+from services.gateway.reviews.service import ReviewService
 from services.gateway.scans import endpoints as scan_endpoints
 from services.gateway.scans.intake import Intake
 from services.gateway.scans.service import ScanService
@@ -62,6 +66,8 @@ class State(TypedDict):
     stages: StageService
     batches: BatchService
     patients: PatientService
+    reviews: ReviewService
+    audit: AuditService
     health: HealthChecks
     changes: Changes
     events: EventService
@@ -93,9 +99,11 @@ def create_app() -> FastAPI:
         explanation_endpoints,
         analysis_endpoints,
         stage_endpoints,
+        review_endpoints,
         scan_endpoints,
         batch_endpoints,
         patient_endpoints,
+        audit_endpoints,
         access_endpoints,
         health_endpoints,
     ):
@@ -147,6 +155,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[State]:
             "stages": StageService(pipeline),
             "batches": BatchService(pipeline, intake),
             "patients": PatientService(pipeline, scans),
+            "reviews": ReviewService(pipeline.engine),
+            "audit": AuditService(pipeline.engine),
             "health": health,
             "changes": changes,
             "events": EventService(pipeline.engine, scans),

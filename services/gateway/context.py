@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import Depends, Path, Request
 
 from services.gateway.analyses.service import AnalysisService
+from services.gateway.audit.service import AuditService
 from services.gateway.auth.service import AccessService
 from services.gateway.batches.service import BatchService
 from services.gateway.events.changes import Changes
@@ -13,6 +14,7 @@ from services.gateway.events.service import EventService
 from services.gateway.explanations.service import ExplanationService
 from services.gateway.health.checks import HealthChecks
 from services.gateway.patients.service import PatientService
+from services.gateway.reviews.service import ReviewService
 from services.gateway.scans.intake import Intake
 from services.gateway.scans.service import ScanService
 from services.gateway.stages.service import StageService
@@ -40,6 +42,16 @@ def _stages(request: Request) -> StageService:
 
 def _patients(request: Request) -> PatientService:
     service: PatientService = request.state.patients
+    return service
+
+
+def _reviews(request: Request) -> ReviewService:
+    service: ReviewService = request.state.reviews
+    return service
+
+
+def _audits(request: Request) -> AuditService:
+    service: AuditService = request.state.audit
     return service
 
 
@@ -95,6 +107,8 @@ Explanations = Annotated[ExplanationService, Depends(_explanations)]
 Analyses = Annotated[AnalysisService, Depends(_analyses)]
 Stages = Annotated[StageService, Depends(_stages)]
 Patients = Annotated[PatientService, Depends(_patients)]
+Reviews = Annotated[ReviewService, Depends(_reviews)]
+Audits = Annotated[AuditService, Depends(_audits)]
 Health = Annotated[HealthChecks, Depends(_health)]
 Intakes = Annotated[Intake, Depends(_intake)]
 Batches = Annotated[BatchService, Depends(_batches)]

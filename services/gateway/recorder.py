@@ -30,9 +30,10 @@ from neuroscan.queues import (
     serve,
     task_name,
 )
-from neuroscan.settings import BrokerSettings, GatewaySettings
+from neuroscan.settings import BrokerSettings, GatewaySettings, RetentionSettings
 from neuroscan.telemetry import configure_logs, get_logger
 from services.gateway.db.session import transaction
+from services.gateway.maintenance.worker import Maintenance
 from services.gateway.pipeline import own_stages, record, results
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.pipeline.sweeper import Sweeper
@@ -133,12 +134,16 @@ def main() -> None:
     Recorder(pipeline, broker_settings, heartbeat).register(app)
     sweeper = Sweeper(pipeline.engine, pipeline.publisher, pipeline.storage, settings)
 
+    maintenance = Maintenance(pipeline, RetentionSettings())
+
     def begin(**_: object) -> None:
         sweeper.start()
+        maintenance.start()
         heartbeat.start()
 
     def end(**_: object) -> None:
         heartbeat.stop()
+        maintenance.stop()
         sweeper.stop()
 
     worker_ready.connect(begin, weak=False)

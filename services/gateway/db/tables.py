@@ -42,6 +42,21 @@ class Patient(SQLModel, table=True):
     """A person. The only table, besides the notes of a scan, that holds what names one."""
 
     __tablename__ = "patient"
+    __table_args__ = (
+        # For the search by a part of either.
+        Index(
+            "patient_name_parts",
+            "name",
+            postgresql_using="gin",
+            postgresql_ops={"name": "gin_trgm_ops"},
+        ),
+        Index(
+            "patient_number_parts",
+            "medical_record_number",
+            postgresql_using="gin",
+            postgresql_ops={"medical_record_number": "gin_trgm_ops"},
+        ),
+    )
 
     id: str = Field(default_factory=new_id, primary_key=True, sa_type=_ID)
     medical_record_number: str = Field(unique=True)
@@ -66,6 +81,12 @@ class Scan(SQLModel, table=True):
         Index("scan_owner_newest", "owner", text("id DESC")),
         Index("scan_batch", "batch_id"),
         Index("scan_patient_picture", "patient_id", "sha256"),
+        # A patient's history by the date of acquisition, else of arrival.
+        Index(
+            "scan_patient_acquired",
+            "patient_id",
+            text("coalesce(acquired_at, created_at) DESC"),
+        ),
         Index("scan_duplicate_of", "duplicate_of"),
     )
 
@@ -387,6 +408,7 @@ class Audit(SQLModel, table=True):
     __table_args__ = (
         Index("audit_object", "object_id", "principal", "at"),
         Index("audit_newest", text("at DESC")),
+        Index("audit_principal", "principal", text("at DESC")),
         {"postgresql_partition_by": "RANGE (at)"},
     )
 

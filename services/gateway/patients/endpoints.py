@@ -1,6 +1,7 @@
 """`/v1/patients`."""
 
 from fastapi import APIRouter, Response
+from fastapi.responses import StreamingResponse
 
 from neuroscan.contracts import problems
 from neuroscan.contracts.patient import (
@@ -17,10 +18,18 @@ from services.gateway.idempotency.once import KEY_PROBLEMS, REPLAYED, Once
 from services.gateway.patients.history import History
 from services.gateway.patients.views import patient_path
 from services.gateway.scans.endpoints import CursorQuery, LimitQuery
+from services.gateway.zips import ZIP_MEDIA_TYPE
 
 router = APIRouter(prefix="/v1/patients", tags=["patients"])
 
 CREATED: Responses = {201: {"headers": REPLAYED | {"Location": header("The patient's path")}}}
+
+ARCHIVE: Responses = {
+    200: {
+        "content": {ZIP_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+        "headers": {"Content-Disposition": header("The archive's name, by the patient's id")},
+    }
+}
 
 
 @router.post(
@@ -97,6 +106,24 @@ def change_patient(
 def delete_patient(patients: Patients, principal: CurrentPrincipal, patient_id: PatientId) -> None:
     """Remove a patient with all scans and objects."""
     patients.delete(patient_id, principal)
+
+
+@router.get(
+    "/{patient_id}/export",
+    response_class=StreamingResponse,
+    dependencies=[CLINICIAN],
+    responses=ARCHIVE | responses(problems.NotFound, problems.InvalidRequest),
+)
+def export_patient(
+    patients: Patients, principal: CurrentPrincipal, patient_id: PatientId
+) -> StreamingResponse:
+    """All that is stored about a patient: a zip of JSON and files, made while it is sent."""
+    disposition = f'attachment; filename="patient-{patient_id}.zip"'
+    return StreamingResponse(
+        patients.export(patient_id, principal),
+        media_type=ZIP_MEDIA_TYPE,
+        headers={"Content-Disposition": disposition},
+    )
 
 
 @router.get(

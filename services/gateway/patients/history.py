@@ -1,12 +1,18 @@
 """A patient's scans over time, with the trend of area and confidence."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
+from pydantic import Field
+
 from neuroscan.contracts.base import Contract
-from neuroscan.contracts.enums import Plane, ScanState, TumorClass
+from neuroscan.contracts.enums import Plane, TumorClass
 from neuroscan.contracts.scan import ScanView
 
 TREND_NOTE = "Area of the marked region in one plane. Not a volume."
+# Far more than a person has; a bound all the same.
+TREND_SCANS_MAX = 500
 
 
 class TrendPoint(Contract):
@@ -20,52 +26,62 @@ class TrendPoint(Contract):
 
 
 class Trend(Contract):
-    """Points of one plane, oldest first, by the date of acquisition (else of arrival)."""
+    """Points of one plane, oldest first, by the date of acquisition (else of arrival).
+
+    Of the patient's newest 500 completed scans those count that the input check accepted and that
+    show the plane which most of them show.
+    """
 
     plane: Plane | None
     note: str = TREND_NOTE
-    points: list[TrendPoint]
+    points: list[TrendPoint] = Field(max_length=TREND_SCANS_MAX)
 
 
 class History(Contract):
-    """One page of a patient's scans, newest first, and the trend over that page."""
+    """One page of a patient's scans, newest first, and the trend over all pages."""
 
     items: list[ScanView]
     next_cursor: str | None
     trend: Trend
 
 
-def trend_of(scans: list[ScanView]) -> Trend:
-    """The trend over completed scans of the plane that most of them show."""
-    usable = [
-        scan
-        for scan in scans
-        if scan.state is ScanState.COMPLETED
-        and scan.classification is not None
-        and scan.input_check is not None
-        and scan.input_check.accepted
-    ]
-    planes = [scan.image.geometry.plane for scan in usable if scan.image.geometry.plane]
+@dataclass(frozen=True)
+class TrendScan:
+    """What the trend takes from a completed scan."""
+
+    scan_id: str
+    at: datetime
+    label: TumorClass
+    confidence: float
+    accepted: bool
+    plane: Plane | None
+    row_mm: float | None
+    column_mm: float | None
+    area_px: int | None
+
+
+def trend_of(scans: Sequence[TrendScan]) -> Trend:
+    """The trend over the accepted scans of the plane that most of them show."""
+    usable = [scan for scan in scans if scan.accepted]
+    planes = [scan.plane for scan in usable if scan.plane]
     plane = max(sorted(set(planes)), key=planes.count) if planes else None
-    points = [_point(scan) for scan in usable if scan.image.geometry.plane is plane]
-    return Trend(plane=plane, points=sorted(points, key=lambda point: point.at))
+    points = [
+        TrendPoint(
+            scan_id=scan.scan_id,
+            at=scan.at,
+            label=scan.label,
+            confidence=scan.confidence,
+            area_mm2=_area_mm2(scan),
+        )
+        for scan in usable
+        if scan.plane is plane
+    ]
+    return Trend(plane=plane, points=sorted(points, key=lambda point: (point.at, point.scan_id)))
 
 
-def _point(scan: ScanView) -> TrendPoint:
-    assert scan.classification is not None
-    return TrendPoint(
-        scan_id=scan.id,
-        at=scan.acquired_at or scan.created_at,
-        label=scan.classification.label,
-        confidence=scan.classification.confidence,
-        area_mm2=_area_mm2(scan),
-    )
-
-
-def _area_mm2(scan: ScanView) -> float | None:
-    geometry = scan.image.geometry
-    region = scan.explanation.region if scan.explanation else None
-    tumor = scan.classification and scan.classification.label is not TumorClass.NO_TUMOR
-    if region is None or not tumor or geometry.row_mm is None or geometry.column_mm is None:
+def _area_mm2(scan: TrendScan) -> float | None:
+    if scan.label is TumorClass.NO_TUMOR:
         return None
-    return region.area_px * geometry.row_mm * geometry.column_mm
+    if scan.area_px is None or scan.row_mm is None or scan.column_mm is None:
+        return None
+    return scan.area_px * scan.row_mm * scan.column_mm

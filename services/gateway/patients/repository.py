@@ -1,10 +1,17 @@
 """All SQL about patients."""
 
-from sqlalchemy import delete, or_
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy import delete, func, or_
 from sqlmodel import Session, col, select
 
-from services.gateway.db.tables import Patient, Scan
-from services.gateway.scans.repository import order_erasures
+from neuroscan.contracts.enums import ScanState, StageName, TumorClass
+from neuroscan.contracts.geometry import Geometry
+from services.gateway.db.tables import Json, Patient, Scan, Stage
+from services.gateway.patients.history import TrendScan
+from services.gateway.pipeline.keys import patient_prefix
+from services.gateway.scans.repository import order_erasures, order_erasures_below
 
 
 def list_patients(session: Session, *, after_id: str | None, limit: int) -> list[Patient]:
@@ -44,8 +51,66 @@ def delete_patient(session: Session, patient_id: str) -> list[str] | None:
         return None
     scan_ids = list(session.exec(select(Scan.id).where(Scan.patient_id == patient_id)))
     order_erasures(session, scan_ids)
+    order_erasures_below(session, [patient_prefix(patient_id)])
     session.execute(delete(Patient).where(col(Patient.id) == patient_id))
     return scan_ids
+
+
+def trend_scans(session: Session, patient_id: str, limit: int) -> list[TrendScan]:
+    """The newest completed scans by date of acquisition, else of arrival."""
+    at = func.coalesce(col(Scan.acquired_at), col(Scan.created_at))
+    # First the scans, so that the results of no more than these are opened.
+    newest = (
+        select(Scan.id, at.label("at"), Scan.label, Scan.geometry)
+        .where(Scan.patient_id == patient_id, Scan.state == ScanState.COMPLETED)
+        .order_by(at.desc())
+        .limit(limit)
+        .subquery()
+    )
+    found, shown = _stage(newest.c.id, StageName.CLASSIFY), _stage(newest.c.id, StageName.EXPLAIN)
+    rows = session.execute(
+        sa.select(
+            newest.c.id,
+            newest.c.at,
+            newest.c.label,
+            newest.c.geometry,
+            found.c.output["classification"]["confidence"].as_float(),
+            found.c.output["input_check"]["accepted"].as_boolean(),
+            shown.c.output["explanation"]["region"]["area_px"].as_integer(),
+        ).select_from(newest.join(found, sa.true()).join(shown, sa.true()))
+    )
+    return [_trend_scan(*row) for row in rows]
+
+
+def _stage(scan_id: sa.ColumnElement[str], name: StageName) -> sa.FromClause:
+    """One of a scan's own stages."""
+    stage = sa.select(col(Stage.output)).where(
+        col(Stage.scan_id) == scan_id, col(Stage.track) == "", col(Stage.name) == name
+    )
+    return stage.lateral(f"{name}_stage")
+
+
+def _trend_scan(
+    scan_id: str,
+    at: datetime,
+    label: str,
+    geometry: Json,
+    confidence: float,
+    accepted: bool,
+    area_px: int | None,
+) -> TrendScan:
+    where = Geometry.model_validate(geometry)
+    return TrendScan(
+        scan_id=scan_id,
+        at=at,
+        label=TumorClass(label),
+        confidence=confidence,
+        accepted=accepted,
+        plane=where.plane,
+        row_mm=where.row_mm,
+        column_mm=where.column_mm,
+        area_px=area_px,
+    )
 
 
 def locked(session: Session, patient_id: str) -> Patient | None:

@@ -1,5 +1,7 @@
 """Patients: create, read, change, delete with everything that belongs to them."""
 
+from collections.abc import Iterator
+
 from psycopg.errors import UniqueViolation
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
@@ -15,12 +17,14 @@ from services.gateway.db.tables import Patient, now
 from services.gateway.idempotency.once import OnceOnly
 from services.gateway.paging import decode_cursor, encode_cursor
 from services.gateway.patients import repository
-from services.gateway.patients.history import History, trend_of
+from services.gateway.patients.export import Export
+from services.gateway.patients.history import TREND_SCANS_MAX, History, trend_of
 from services.gateway.patients.views import patient_path, patient_view
 from services.gateway.pipeline.assembly import Pipeline
-from services.gateway.scans.erase import erase_objects
+from services.gateway.scans.erase import erase_objects, remember_patient
 from services.gateway.scans.repository import ScanFilter
 from services.gateway.scans.service import ScanService
+from services.gateway.zips import zip_stream
 
 _LIST: dict[str, str | None] = {"list": "patients"}
 
@@ -105,14 +109,25 @@ class PatientService:
         if scan_ids is None:
             raise NotFound("No patient has this id. It may have been deleted already.")
         log.info("patient.deleted", patient_id=patient_id, scans=len(scan_ids))
+        remember_patient(self._pipeline, patient_id)
         for scan_id in scan_ids:
             erase_objects(self._pipeline, scan_id)
+
+    def export(self, patient_id: str, by: Principal) -> Iterator[bytes]:
+        """All that is stored about a patient, as a zip in parts; raises `NotFound`."""
+        with transaction(self._engine) as session:
+            view = patient_view(_found(session, patient_id))
+            audit.note(session, by, Action.EXPORTED, ObjectKind.PATIENT, patient_id)
+        log.info("patient.exported", patient_id=patient_id)
+        return zip_stream(Export(self._pipeline, view, by).entries())
 
     def history(self, patient_id: str, by: Principal, *, cursor: str | None, limit: int) -> History:
         """The patient's scans, newest first, with the trend."""
         self.get(patient_id, by)
         page = self._scans.list(ScanFilter(patient_id=patient_id), by, cursor=cursor, limit=limit)
-        return History(items=page.items, next_cursor=page.next_cursor, trend=trend_of(page.items))
+        with transaction(self._engine) as session:
+            trend = trend_of(repository.trend_scans(session, patient_id, TREND_SCANS_MAX))
+        return History(items=page.items, next_cursor=page.next_cursor, trend=trend)
 
 
 def _found(session: Session, patient_id: str) -> Patient:

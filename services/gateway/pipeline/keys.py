@@ -2,10 +2,24 @@
 
 from neuroscan.contracts.enums import StageName
 
+SCANS = "scans"
+PATIENTS = "patients"
+ERASED = "erased"
+
 
 def scan_prefix(scan_id: str) -> str:
     """Everything that belongs to a scan lies below this."""
-    return f"scans/{scan_id}"
+    return f"{SCANS}/{scan_id}"
+
+
+def patient_prefix(patient_id: str) -> str:
+    """Stands for a patient in orders of erasure; no object lies below it."""
+    return f"{PATIENTS}/{patient_id}"
+
+
+def erased_key(prefix: str) -> str:
+    """The empty object that says that what had this prefix was erased, whatever a restore says."""
+    return f"{ERASED}/{prefix}"
 
 
 def slice_key(scan_id: str) -> str:

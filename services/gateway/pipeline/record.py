@@ -229,6 +229,14 @@ def retry(session: Session, scan_id: str, track: str | None = None) -> list[Stag
     return again
 
 
+def touch(session: Session, scan_id: str) -> Scan | None:
+    """Note a change that no stage made, such as a review; None when there is no such scan."""
+    scan = _lock(session, scan_id)
+    if scan is not None:
+        _changed(session, scan, None)
+    return scan
+
+
 def queue_stage(stage: Stage) -> None:
     """Make a stage wait for a worker from now on."""
     stage.state = StageState.QUEUED

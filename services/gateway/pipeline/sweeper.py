@@ -23,6 +23,7 @@ from services.gateway.db.tables import Erasure, IdempotencyKey, Scan, Stage, now
 from services.gateway.pipeline.messages import in_batch
 from services.gateway.pipeline.publish import Publisher
 from services.gateway.pipeline.record import StageRef, lease_ran_out
+from services.gateway.scans.erase import remember_erasure
 
 log = get_logger(__name__)
 
@@ -212,7 +213,10 @@ class Sweeper:
             session.execute(delete(IdempotencyKey).where(col(IdempotencyKey.expires_at) < now()))
 
     def _erase(self) -> None:
-        """Delete the objects of deleted scans; the order stands until they are gone."""
+        """Delete the objects of deleted scans; the order stands until they are gone.
+
+        What was erased is written down in the store too, before the order goes.
+        """
         with transaction(self._engine) as session:
             pending = session.exec(
                 select(Erasure.prefix)
@@ -221,6 +225,7 @@ class Sweeper:
             ).all()
         for prefix in pending:
             self._storage.delete_prefix(prefix)
+            remember_erasure(self._storage, prefix)
             with transaction(self._engine) as session:
                 session.execute(delete(Erasure).where(col(Erasure.prefix) == prefix))
 

@@ -57,16 +57,27 @@ class StoredArtefact:
 
 
 def read_artefact(
-    engine: Engine, storage: Storage, scan_id: str, artefact: Artefact, by: Principal
+    engine: Engine,
+    storage: Storage,
+    scan_id: str,
+    artefact: Artefact,
+    by: Principal,
+    if_none_match: str | None = None,
 ) -> StoredArtefact:
-    """An artefact; `NotReady` while it is being made, `NotFound` when it never will be."""
+    """An artefact; `NotReady` while it is being made, `NotFound` when it never will be.
+
+    One that the caller has already, by `if_none_match`, is neither read nor noted as read.
+    """
     with transaction(engine) as session:
         snapshot(session)
         scan = visible(session, scan_id, by)
-        stages = stages_of(session, scan_id)
-        audit.note_reads(session, by, ObjectKind.SCAN, [scan_id])
-        key = _key(scan, stages, artefact)
+        key = _key(scan, stages_of(session, scan_id), artefact)
         over = ScanState(scan.state).final
+        known = key is not None and names_tag(if_none_match, _etag(key))
+        if not known:
+            audit.note_reads(session, by, ObjectKind.SCAN, [scan_id])
+    if key is not None and known:
+        return StoredArtefact(b"", _etag(key), MEDIA_TYPES[artefact])
     return fetch(storage, key, artefact, over=over)
 
 
@@ -83,9 +94,12 @@ def fetch(storage: Storage, key: str | None, artefact: Artefact, *, over: bool) 
         content = storage.get(key)
     except ObjectNotFound as error:
         raise NotFound("The artefact is not stored any more.") from error
+    return StoredArtefact(content, _etag(key), MEDIA_TYPES[artefact])
+
+
+def _etag(key: str) -> str:
     # Objects are never overwritten, so the key's own parts name this very content.
-    etag = '"' + key.replace("/", "-") + '"'
-    return StoredArtefact(content, etag, MEDIA_TYPES[artefact])
+    return '"' + key.replace("/", "-") + '"'
 
 
 def artefact_response(request: Request, stored: StoredArtefact) -> Response:

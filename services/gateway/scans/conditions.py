@@ -8,6 +8,11 @@ from neuroscan.contracts.problems import InvalidRequest
 YEAR_MIN, YEAR_MAX = 1900, 9998
 
 
+def version_tag(version: int) -> str:
+    """The entity tag of a row's version."""
+    return f'"{version}"'
+
+
 def names_tag(if_none_match: str | None, etag: str) -> bool:
     """Whether an `If-None-Match` names this tag: `*`, or a list that holds it, weak or strong."""
     if if_none_match is None:

@@ -89,6 +89,7 @@ IfNoneMatch = Annotated[str | None, Header()]
         problems.InvalidRequest,
         problems.UnknownPatient,
         problems.PatientMismatch,
+        problems.Forbidden,
         problems.IdempotencyConflict,
         problems.IdempotencyInProgress,
         problems.Unavailable,
@@ -240,9 +241,11 @@ def read_artefact(
     principal: CurrentPrincipal,
     scan_id: ScanId,
     artefact: Artefact,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """A picture, the raw map or the PDF."""
-    return artefact_response(request, scans.artefact(scan_id, artefact, principal))
+    stored = scans.artefact(scan_id, artefact, principal, if_none_match)
+    return artefact_response(request, stored)
 
 
 def state_is_final(state: str) -> bool:

@@ -7,8 +7,9 @@ from datetime import datetime
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from neuroscan.contracts.enums import DisplayConvention, StageName, StageState
+from neuroscan.contracts.enums import DisplayConvention, Role, StageName, StageState
 from neuroscan.contracts.problems import (
+    Forbidden,
     NeuroscanError,
     PatientMismatch,
     Unavailable,
@@ -37,10 +38,13 @@ from services.gateway.pipeline import keys, record, results
 from services.gateway.pipeline.assembly import Pipeline, patiently
 from services.gateway.pipeline.record import StageRef
 from services.gateway.scans import repository
-from services.gateway.scans.erase import erase_objects
+from services.gateway.scans.erase import discard_objects
 
 ROUTE = "POST /v1/scans"
 _COMMIT_PATIENCE_S = 5.0
+_NO_PATIENTS = (
+    "The caller's role has no patients. Leave `patient_id` out, or send the slice with another key."
+)
 
 log = get_logger(__name__)
 
@@ -108,8 +112,11 @@ class Intake:
     def submit(self, upload: Upload, *, key: str | None, sender: Sender) -> Submitted:
         """Take a slice in; it goes on by itself whatever happens to the caller afterwards.
 
-        A slice of a batch waits in the batch's own queue; any other is classified in line.
+        A slice of a batch waits in the batch's own queue; any other is classified in line. Raises
+        `Forbidden` for a patient's slice from a caller who may not see patients.
         """
+        if upload.patient_id is not None and not sender.principal.role.includes(Role.CLINICIAN):
+            raise Forbidden(_NO_PATIENTS)
         use: KeyUse | None = None
         if key is not None:
             image_sha256 = hashlib.sha256(upload.content).hexdigest()
@@ -153,7 +160,7 @@ class Intake:
             log.warning("scan.objects_left", scan_id=scan.id)
             raise
         except Exception:
-            erase_objects(self._pipeline, scan.id)
+            discard_objects(self._pipeline, scan.id)
             raise
         return scan, decoded.slice_png
 

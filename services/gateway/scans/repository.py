@@ -1,16 +1,21 @@
 """All SQL about scans, their stages and their reviews."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, delete, select
 
 from neuroscan.contracts.enums import StageName
 from neuroscan.contracts.problems import NotFound
+from neuroscan.ids import first_id_at
 from services.gateway.auth.principal import Principal
 from services.gateway.db.tables import Erasure, Review, Scan, Stage, now
 from services.gateway.pipeline.keys import scan_prefix
+
+# A scan gets its id before its row gets its time: far less than this.
+_ID_BEFORE_ROW = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,9 @@ def list_scans(
         if wanted is not None:
             query = query.where(getattr(Scan, column) == wanted)
     if filters.created_after is not None:
-        query = query.where(col(Scan.created_at) > filters.created_after)
+        # Ids sort by time: the list ends there, instead of looking at everything that is older.
+        since = first_id_at(filters.created_after - _ID_BEFORE_ROW)
+        query = query.where(col(Scan.id) >= since, col(Scan.created_at) > filters.created_after)
     if after_id is not None:
         query = query.where(col(Scan.id) < after_id)
     return list(session.exec(query))
@@ -122,8 +129,13 @@ def delete_scan(session: Session, scan_id: str) -> bool:
     return True
 
 
-def order_erasures(session: Session, scan_ids: list[str]) -> None:
+def order_erasures(session: Session, scan_ids: Sequence[str]) -> None:
     """Order the erasure of scans' objects; a deletion at the same time may have ordered it too."""
-    if scan_ids:
-        rows = [{"prefix": scan_prefix(scan_id), "asked_at": now()} for scan_id in scan_ids]
-        session.execute(insert(Erasure).values(rows).on_conflict_do_nothing())
+    order_erasures_below(session, [scan_prefix(scan_id) for scan_id in scan_ids])
+
+
+def order_erasures_below(session: Session, prefixes: Sequence[str]) -> None:
+    """Order the erasure of what has these prefixes, and that it is remembered outside."""
+    if prefixes:
+        rows = [{"prefix": prefix, "asked_at": now()} for prefix in prefixes]
+        session.execute(insert(Erasure).on_conflict_do_nothing(), rows)

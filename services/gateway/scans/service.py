@@ -73,9 +73,12 @@ class ScanService:
             items=items, next_cursor=encode_cursor(scans[-1].id, facts) if more else None
         )
 
-    def artefact(self, scan_id: str, artefact: Artefact, by: Principal) -> StoredArtefact:
+    def artefact(
+        self, scan_id: str, artefact: Artefact, by: Principal, if_none_match: str | None = None
+    ) -> StoredArtefact:
         """A file of the scan; `NotReady` while it is being made, `NotFound` otherwise."""
-        return read_artefact(self._engine, self._pipeline.storage, scan_id, artefact, by)
+        storage = self._pipeline.storage
+        return read_artefact(self._engine, storage, scan_id, artefact, by, if_none_match)
 
     def cancel(self, scan_id: str, by: Principal) -> ScanView:
         """Stop a scan; one that is over stays as it is."""

@@ -1,6 +1,8 @@
 """Rows and results for tests of the ledger."""
 
+import uuid
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import Engine
 from sqlmodel import Session
@@ -29,7 +31,7 @@ from neuroscan.contracts.results import (
 )
 from neuroscan.contracts.spatial import HemisphereParameter, MeasureResult, SpatialParameters
 from services.gateway.db.session import transaction
-from services.gateway.db.tables import STAGE_ORDER, Batch, Scan, Stage, now
+from services.gateway.db.tables import STAGE_ORDER, Batch, Patient, Scan, Stage, now
 from services.gateway.pipeline import keys, record, results
 from services.gateway.pipeline.record import Recorded, StageRef, StageResult, input_digest
 
@@ -37,30 +39,27 @@ MODEL = ModelFacts(name="test", version="1", sha256="0" * 64)
 
 
 def add_scan(
-    engine: Engine,
-    *,
-    lease_until: datetime | None = None,
-    owner: str = "key:test",
-    batch: bool = False,
+    engine: Engine, *, lease_until: datetime | None = None, batch: bool = False, **fields: Any
 ) -> str:
-    """A scan whose classify stage runs; returns its id."""
+    """A scan whose classify stage runs; returns its id. `fields` are the row's own."""
+    usual: dict[str, Any] = {
+        "owner": "key:test",
+        "request_id": "request-1",
+        "image_format": ImageFormat.PNG,
+        "width": 64,
+        "height": 64,
+        "sha256": "1" * 64,
+        "original_key": "",
+        "original_media_type": "image/png",
+        "geometry": Geometry().model_dump(mode="json"),
+    }
     with Session(engine) as session:
-        of = Batch(owner=owner)
         if batch:
+            of = Batch(owner=fields.get("owner", usual["owner"]))
             session.add(of)
             session.flush()
-        scan = Scan(
-            owner=owner,
-            batch_id=of.id if batch else None,
-            request_id="request-1",
-            image_format=ImageFormat.PNG,
-            width=64,
-            height=64,
-            sha256="1" * 64,
-            original_key="",
-            original_media_type="image/png",
-            geometry=Geometry().model_dump(mode="json"),
-        )
+            fields["batch_id"] = of.id
+        scan = Scan(**usual | fields)
         scan.original_key = keys.original_key(scan.id)
         session.add(scan)
         session.flush()
@@ -78,23 +77,14 @@ def add_scan(
 def classified_scan(engine: Engine, *, owner: str = "key:test", batch: bool = False) -> str:
     """A scan whose explain stage waits; returns its id."""
     scan_id = add_scan(engine, owner=owner, batch=batch)
-    digest = stage_row(engine, scan_id, StageName.CLASSIFY).input_digest
-    ref = StageRef(scan_id, StageName.CLASSIFY)
-    with transaction(engine) as session:
-        record.record(session, results.classified(ref, digest, inference_result()))
+    classify(engine, scan_id)
     return scan_id
 
 
 def completed_scan(engine: Engine, *, owner: str = "key:test") -> str:
     """A scan that is through; returns its id."""
-    scan_id = classified_scan(engine, owner=owner)
-    for name in (StageName.EXPLAIN, StageName.MEASURE):
-        finish(engine, scan_id, name)
-    report = StageRef(scan_id, StageName.REPORT)
-    digest = stage_row(engine, scan_id, StageName.REPORT).input_digest
-    output = {"key": f"scans/{scan_id}/report/1-r/report.pdf", "sha256": "2" * 64, "version": 1}
-    with transaction(engine) as session:
-        record.record(session, StageResult(report, output, digest))
+    scan_id = add_scan(engine, owner=owner)
+    complete(engine, scan_id)
     return scan_id
 
 
@@ -213,3 +203,35 @@ def finished(
         prefix=prefix,
         result=result,
     )
+
+
+def classify(engine: Engine, scan_id: str, label: TumorClass = TumorClass.GLIOMA) -> None:
+    """Record a scan's classification."""
+    digest = stage_row(engine, scan_id, StageName.CLASSIFY).input_digest
+    with transaction(engine) as session:
+        ref = StageRef(scan_id, StageName.CLASSIFY)
+        record.record(session, results.classified(ref, digest, inference_result(label)))
+
+
+def complete(engine: Engine, scan_id: str, label: TumorClass = TumorClass.GLIOMA) -> None:
+    """Record the results of all four stages."""
+    classify(engine, scan_id, label)
+    for stage in (StageName.EXPLAIN, StageName.MEASURE):
+        finish(engine, scan_id, stage)
+    report = stage_row(engine, scan_id, StageName.REPORT)
+    prefix = f"{keys.attempt_prefix(scan_id, StageName.REPORT, 1)}-r"
+    output = {"key": f"{prefix}/report.pdf", "sha256": "0" * 64, "version": 1}
+    with transaction(engine) as session:
+        ref = StageRef(scan_id, StageName.REPORT)
+        result = StageResult(ref, output, report.input_digest, prefix=prefix)
+        record.record(session, result)
+
+
+def add_patient(engine: Engine, **fields: Any) -> str:
+    """A patient with a number of its own; returns the id."""
+    usual: dict[str, Any] = {"medical_record_number": uuid.uuid4().hex}
+    with Session(engine) as session:
+        patient = Patient(**usual | fields)
+        session.add(patient)
+        session.commit()
+        return patient.id

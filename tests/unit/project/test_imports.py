@@ -24,6 +24,7 @@ ENTRIES = {
         "services.gateway.prepare",
         "services.gateway.auth.make_key",
         "services.gateway.db.migrate",
+        "services.gateway.maintenance.apply_erasures",
         "services.gateway.db.migrations.env",
     ),
     "inference": ("services.inference.__main__",),

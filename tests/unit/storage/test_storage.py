@@ -89,3 +89,16 @@ def test_a_bucket_that_does_not_answer_is_away_soon(monkeypatch: pytest.MonkeyPa
     with pytest.raises(Unavailable):
         storage.get(KEY)
     assert time.monotonic() - began < 10
+
+
+def test_a_large_listing_comes_in_pages_with_the_time_of_each(storage: Storage) -> None:
+    written = {KEY} | {f"scans/2/explain/1-r/{number}" for number in range(1500)}
+    for key in written - {KEY}:
+        storage.put(key, b"")
+    storage.put("erased/scans/3", b"")
+    pages = list(storage.pages("scans"))
+    assert max(map(len, pages)) <= 1000
+    found = [stored for page in pages for stored in page]
+    assert {stored.key for stored in found} == written
+    assert len(found) == len(written)
+    assert all(abs(stored.modified.timestamp() - time.time()) < 60 for stored in found)

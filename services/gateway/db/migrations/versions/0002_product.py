@@ -24,6 +24,7 @@ FIRST_OWNER = "key:local"
 
 def upgrade() -> None:
     _access()
+    _search()
     _batches()
     _scans()
     _stages()
@@ -66,6 +67,22 @@ def _access() -> None:
     )
 
 
+def _search() -> None:
+    # Comes with PostgreSQL; a database's owner may turn it on.
+    op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+    for index, column in (
+        ("patient_name_parts", "name"),
+        ("patient_number_parts", "medical_record_number"),
+    ):
+        op.create_index(
+            index,
+            "patient",
+            [column],
+            postgresql_using="gin",
+            postgresql_ops={column: "gin_trgm_ops"},
+        )
+
+
 def _batches() -> None:
     op.create_table(
         "batch",
@@ -101,6 +118,11 @@ def _scans() -> None:
     op.create_index("scan_owner_newest", "scan", ["owner", sa.text("id DESC")])
     op.create_index("scan_batch", "scan", ["batch_id"])
     op.create_index("scan_patient_picture", "scan", ["patient_id", "sha256"])
+    op.create_index(
+        "scan_patient_acquired",
+        "scan",
+        ["patient_id", sa.text("coalesce(acquired_at, created_at) DESC")],
+    )
     # A deletion clears the mark on the scans that pointed to the deleted one.
     op.create_index("scan_duplicate_of", "scan", ["duplicate_of"])
 
@@ -229,6 +251,7 @@ def _audit() -> None:
     )
     op.create_index("audit_object", "audit", ["object_id", "principal", "at"])
     op.create_index("audit_newest", "audit", [sa.text("at DESC")])
+    op.create_index("audit_principal", "audit", ["principal", sa.text("at DESC")])
     op.execute(
         """
         CREATE FUNCTION audit_keeps() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -297,11 +320,19 @@ def downgrade() -> None:
     op.drop_index("stage_waiting", table_name="stage")
     op.drop_column("stage", "track")
     op.create_primary_key("stage_pkey", "stage", ["scan_id", "name"])
-    for index in ("scan_owner_newest", "scan_batch", "scan_patient_picture", "scan_duplicate_of"):
+    for index in (
+        "scan_owner_newest",
+        "scan_batch",
+        "scan_patient_picture",
+        "scan_patient_acquired",
+        "scan_duplicate_of",
+    ):
         op.drop_index(index, table_name="scan")
     op.execute("UPDATE scan SET original_key = '' WHERE original_key IS NULL")
     op.alter_column("scan", "original_key", nullable=False)
     for column in ("owner", "batch_id", "duplicate_of"):
         op.drop_column("scan", column)
+    for index in ("patient_name_parts", "patient_number_parts"):
+        op.drop_index(index, table_name="patient")
     for table in ("batch_item", "batch", "link_code", "browser_session", "api_key"):
         op.drop_table(table)

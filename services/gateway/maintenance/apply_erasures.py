@@ -1,0 +1,93 @@
+"""`python -m services.gateway.maintenance.apply_erasures`: after a restore of the database.
+
+Deletes again every patient and scan that was deleted before: their ids stand in the object store,
+below `erased/`, whatever an older copy of the database holds. Run it before the gateway starts.
+"""
+
+from collections.abc import Iterator
+
+from neuroscan.contracts.enums import Role
+from neuroscan.ids import is_id
+from neuroscan.settings import GatewaySettings
+from neuroscan.telemetry import configure_logs, get_logger
+from services.gateway.audit import record as audit
+from services.gateway.audit.record import Action, ObjectKind
+from services.gateway.auth.principal import Principal
+from services.gateway.db.session import transaction
+from services.gateway.maintenance import repository
+from services.gateway.patients.repository import delete_patient
+from services.gateway.pipeline import keys
+from services.gateway.pipeline.assembly import Pipeline
+from services.gateway.scans.erase import erase_objects
+from services.gateway.scans.repository import delete_scan
+
+RESTORE = Principal(id="system:restore", role=Role.ADMIN)
+
+log = get_logger(__name__)
+
+
+def apply_erasures(pipeline: Pipeline) -> tuple[int, int]:
+    """Delete what was erased and came back; returns how many patients and other scans.
+
+    Raises `Unavailable` when database or store are away; it can be run again at any time.
+    """
+    patients = sum(
+        _delete_patient(pipeline, patient_id)
+        for ids in _erased(pipeline, keys.PATIENTS)
+        for patient_id in _patients_among(pipeline, ids)
+    )
+    scans = sum(_delete_scans(pipeline, ids) for ids in _erased(pipeline, keys.SCANS))
+    return patients, scans
+
+
+def _erased(pipeline: Pipeline, kind: str) -> Iterator[list[str]]:
+    """The ids that are remembered as erased, a portion at a time."""
+    for page in pipeline.storage.pages(keys.erased_key(kind)):
+        names = (stored.key.rpartition("/")[2] for stored in page)
+        yield [name for name in names if is_id(name)]
+
+
+def _patients_among(pipeline: Pipeline, ids: list[str]) -> list[str]:
+    with transaction(pipeline.engine) as session:
+        return repository.patients_among(session, ids)
+
+
+def _delete_patient(pipeline: Pipeline, patient_id: str) -> bool:
+    with transaction(pipeline.engine) as session:
+        scan_ids = delete_patient(session, patient_id)
+        if scan_ids is None:
+            return False
+        audit.note(session, RESTORE, Action.DELETED, ObjectKind.PATIENT, patient_id)
+        for scan_id in scan_ids:
+            audit.note(session, RESTORE, Action.DELETED, ObjectKind.SCAN, scan_id)
+    for scan_id in scan_ids:
+        erase_objects(pipeline, scan_id)
+    log.info("patient.erased_again", patient_id=patient_id, scans=len(scan_ids))
+    return True
+
+
+def _delete_scans(pipeline: Pipeline, ids: list[str]) -> int:
+    with transaction(pipeline.engine) as session:
+        back = repository.scans_among(session, ids)
+        for scan_id in back:
+            delete_scan(session, scan_id)
+            audit.note(session, RESTORE, Action.DELETED, ObjectKind.SCAN, scan_id)
+    for scan_id in ids:
+        # Of all of them: the store may have been restored too.
+        pipeline.storage.delete_prefix(keys.scan_prefix(scan_id))
+    return len(back)
+
+
+def main() -> None:
+    """Apply them once."""
+    configure_logs("apply_erasures")
+    pipeline = Pipeline.open(GatewaySettings(), pool_size=2)
+    try:
+        patients, scans = apply_erasures(pipeline)
+    finally:
+        pipeline.close()
+    print(f"deleted again: {patients} patients with their scans, {scans} other scans")
+
+
+if __name__ == "__main__":
+    main()

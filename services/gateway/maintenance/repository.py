@@ -1,0 +1,77 @@
+"""All SQL of the hourly work."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import exists, update
+from sqlmodel import Session, col, delete, select
+
+from neuroscan.contracts.enums import StageState
+from services.gateway.db.tables import Batch, Patient, Scan, Stage
+
+_OVER = (StageState.DONE, StageState.FAILED, StageState.CANCELED)
+
+
+@dataclass
+class KnownScan:
+    """What the ledger knows of a scan's objects."""
+
+    original_key: str | None
+    at_work: bool = False
+    prefixes: set[str] = field(default_factory=set)
+
+
+def scans_before(session: Session, before_id: str, after_id: str | None, limit: int) -> list[Scan]:
+    """Scans whose id lies before one and after another, oldest first."""
+    query = select(Scan).where(Scan.id < before_id).order_by(col(Scan.id)).limit(limit)
+    if after_id is not None:
+        query = query.where(col(Scan.id) > after_id)
+    return list(session.exec(query))
+
+
+def forget_originals(session: Session, scan_ids: Sequence[str]) -> None:
+    """Note that the originals of scans are gone."""
+    session.execute(update(Scan).where(col(Scan.id).in_(scan_ids)).values(original_key=None))
+
+
+def delete_batches_before(session: Session, before_id: str, limit: int) -> list[str]:
+    """Delete batches older than an id that hold no scan any more; returns their ids."""
+    old = (
+        select(Batch.id)
+        .where(Batch.id < before_id, ~exists().where(col(Scan.batch_id) == col(Batch.id)))
+        .order_by(col(Batch.id))
+        .limit(limit)
+    )
+    gone = delete(Batch).where(col(Batch.id).in_(old)).returning(col(Batch.id))
+    return list(session.execute(gone).scalars())
+
+
+def holds_a_scan(session: Session) -> bool:
+    """Whether the ledger has any scan at all."""
+    return session.exec(select(Scan.id).limit(1)).one_or_none() is not None
+
+
+def known_scans(session: Session, scan_ids: Iterable[str]) -> dict[str, KnownScan]:
+    """Of these scans those that there are, each with the places of its results on every track."""
+    ids = list(scan_ids)
+    scans = select(Scan.id, Scan.original_key).where(col(Scan.id).in_(ids))
+    known = {scan_id: KnownScan(original) for scan_id, original in session.exec(scans)}
+    stages = select(Stage.scan_id, Stage.state, Stage.prefix).where(col(Stage.scan_id).in_(ids))
+    for scan_id, state, prefix in session.exec(stages):
+        scan = known.get(scan_id)
+        if scan is None:
+            continue
+        scan.at_work |= state not in _OVER
+        if prefix:
+            scan.prefixes.add(prefix)
+    return known
+
+
+def patients_among(session: Session, ids: Iterable[str]) -> list[str]:
+    """Of these ids those of patients that there are."""
+    return list(session.exec(select(Patient.id).where(col(Patient.id).in_(list(ids)))))
+
+
+def scans_among(session: Session, ids: Iterable[str]) -> list[str]:
+    """Of these ids those of scans that there are."""
+    return list(session.exec(select(Scan.id).where(col(Scan.id).in_(list(ids)))))

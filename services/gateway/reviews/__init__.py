@@ -1,0 +1,1 @@
+"""Readers' verdicts on scans, and what they say of the network."""

@@ -5,12 +5,10 @@ table, so that no name can lead out of the folder where the archive is unpacked.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from zipfile import ZIP_DEFLATED
-
-from zipstream import ZipStream
 
 from neuroscan.storage import ObjectNotFound, Storage
 from services.gateway.batches.results import ResultRow, csv_pieces
+from services.gateway.zips import ZipEntry, zip_stream
 
 TABLE = "results.csv"
 
@@ -22,24 +20,25 @@ def archive(storage: Storage, rows: Callable[[], Iterable[ResultRow]]) -> Iterat
     Raises `Unavailable`, in the middle, when the store stops answering: half an archive must not
     look like a whole one.
     """
+    return zip_stream(_entries(storage, rows))
+
+
+def _entries(storage: Storage, rows: Callable[[], Iterable[ResultRow]]) -> Iterator[ZipEntry]:
     packed: set[int] = set()
-    # Not stored as they are: some readers can't tell where such an entry ends in a stream.
-    stream = ZipStream(compress_type=ZIP_DEFLATED, compress_level=1)
     for row in rows():
         if row.pdf is None:
             continue
         try:
-            stream.add(storage.get(row.pdf), pdf_name(row))
+            content = storage.get(row.pdf)
         except ObjectNotFound:
             continue
         packed.add(row.item.position)
-        yield from stream.all_files()
+        yield ZipEntry(pdf_name(row), [content])
 
     def name(row: ResultRow) -> str | None:
         return pdf_name(row) if row.item.position in packed else None
 
-    stream.add(b"".join(csv_pieces(rows(), name)), TABLE)
-    yield from stream.finalize()
+    yield ZipEntry(TABLE, csv_pieces(rows(), name))
 
 
 def pdf_name(row: ResultRow) -> str:

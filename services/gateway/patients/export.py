@@ -68,12 +68,12 @@ class Export:
     def entries(self) -> Iterator[ZipEntry]:
         """The archive's files; raises `Unavailable` when database or store go away."""
         told = _Told()
-        yield ZipEntry("README.txt", [_README.encode()], compress=True)
+        yield ZipEntry("README.txt", [_README.encode()])
         yield _json("patient.json", self._patient.model_dump(mode="json"))
         yield from self._scans(told)
         yield from self._batches(told)
         ids = [self._patient.id, *told.scans, *told.batches]
-        yield ZipEntry("audit.jsonl", self._audit(ids), compress=True)
+        yield ZipEntry("audit.jsonl", self._audit(ids))
 
     def _scans(self, told: _Told) -> Iterator[ZipEntry]:
         after_id: str | None = None
@@ -154,4 +154,4 @@ class Export:
 
 def _json(name: str, content: object) -> ZipEntry:
     text = json.dumps(content, indent=1, ensure_ascii=False)
-    return ZipEntry(name, [text.encode()], compress=True)
+    return ZipEntry(name, [text.encode()])

@@ -16,11 +16,12 @@ from neuroscan.contracts.enums import StageName
 from neuroscan.ids import new_id
 from neuroscan.queues import stage_queue
 from services.gateway.db.session import transaction
+from services.gateway.db.tables import Stage
 from services.gateway.pipeline import record
 from services.gateway.pipeline.publish import Publisher
 from services.gateway.pipeline.record import StageRef
 from tests.integration.gateway.broker import Broker
-from tests.integration.gateway.ledger import classified_scan, finish
+from tests.integration.gateway.ledger import add_scan, classified_scan, finish
 
 BATCH = 8
 # Writes down in which order it gets scans.
@@ -67,6 +68,11 @@ def lengths(broker: Broker, stage: StageName) -> tuple[int, int]:
 def test_every_stage_of_a_batch_goes_to_the_twin(
     engine: Engine, broker: Broker, publisher: Publisher
 ) -> None:
+    received = add_scan(engine, batch=True)
+    with transaction(engine) as session:
+        record.queue_stage(session.get_one(Stage, (received, "", StageName.CLASSIFY)))
+    assert publisher.publish(StageRef(received, StageName.CLASSIFY))
+    assert lengths(broker, StageName.CLASSIFY) == (0, 1)
     scan_id = send(engine, publisher, batch=True)
     assert lengths(broker, StageName.EXPLAIN) == (0, 1)
     for done, following in (

@@ -28,7 +28,6 @@ STAGE_QUEUES = {
     StageName.MEASURE: "spatial",
     StageName.REPORT: "report",
 }
-_BATCH = ".batch"
 STAGE_TASK = "neuroscan.stage"
 EVENT_TASK = "neuroscan.event"
 
@@ -54,34 +53,12 @@ class BrokerClient(Protocol):
 
 def batch_twin(queue: str) -> str:
     """The queue for work of batches, which yields to the first."""
-    return f"{queue}{_BATCH}"
+    return f"{queue}.batch"
 
 
 def with_batch_twins(queues: Sequence[str]) -> list[str]:
     """Each queue, then each queue's twin: the order in which they are drained."""
     return [*queues, *(batch_twin(queue) for queue in queues)]
-
-
-class BatchesLast:
-    """The order in which a worker looks into its queues, as kombu's Redis transport asks for it.
-
-    Kombu keeps the queues as a set, so that its own `priority` order is any order.
-    """
-
-    def __init__(self, queues: Iterable[str] = ()) -> None:
-        self.update(queues)
-
-    def update(self, queues: Iterable[str]) -> None:
-        """These are the worker's queues from now on."""
-        self._queues = sorted(queues, key=lambda queue: (queue.endswith(_BATCH), queue))
-
-    def consume(self, count: int) -> list[str]:
-        """The first so many queues."""
-        return self._queues[:count]
-
-    def rotate(self, last_used: str) -> str:
-        """The order stays as it is."""
-        return last_used
 
 
 def stage_queue(stage: StageName, *, batch: bool) -> str:
@@ -142,7 +119,7 @@ def celery_app(name: str, settings: BrokerSettings, *, socket_timeout_s: float =
         broker_connection_max_retries=None,
         broker_transport_options={
             "visibility_timeout": VISIBILITY_TIMEOUT_S,
-            "queue_order_strategy": "neuroscan.queues:BatchesLast",
+            "queue_order_strategy": "priority",
             "socket_timeout": socket_timeout_s,
             "socket_connect_timeout": socket_timeout_s,
             "socket_keepalive": True,

@@ -51,6 +51,16 @@ def wait_final(api: httpx.Client, scan_id: str, limit_s: float = 60) -> dict[str
     return scan
 
 
+def wait_over(api: httpx.Client, url: str, limit_s: float = 60) -> dict[str, Any]:
+    """A further explanation or analysis once it is over."""
+    ends = time.monotonic() + limit_s
+    found: dict[str, Any] = api.get(url).json()
+    while found["state"] in ("queued", "running") and time.monotonic() < ends:
+        time.sleep(0.1)
+        found = api.get(url).json()
+    return found
+
+
 def new_patient(api: httpx.Client, **fields: str) -> dict[str, Any]:
     """A patient with a number of its own."""
     body = {"medical_record_number": f"MRN-{uuid.uuid4().hex[:10]}", **fields}

@@ -1,8 +1,5 @@
 """Further analyses: the newer model's result beside the older one."""
 
-import time
-from typing import Any
-
 import httpx
 import pytest
 from sqlalchemy import Engine
@@ -32,7 +29,7 @@ from services.gateway.pipeline.messages import stage_message
 from services.gateway.pipeline.record import Recorded, StageRef
 from services.gateway.scans.repository import delete_scan
 from tests import pictures
-from tests.integration.gateway.calls import submit, wait_final
+from tests.integration.gateway.calls import submit, wait_final, wait_over
 from tests.integration.gateway.ledger import (
     add_scan,
     classified_scan,
@@ -226,7 +223,7 @@ def test_the_present_model_analyzes_a_scan_again(api: httpx.Client) -> None:
     assert asked.status_code == 202, asked.text
     location = asked.headers["Location"]
     assert location == f"{scan['links']['analyses']}/{asked.json()['id']}"
-    done = _wait_over(api, location)
+    done = wait_over(api, location)
     assert done["state"] == "done"
     # The same model finds the same.
     for part in ("label", "probabilities", "prediction_set"):
@@ -242,12 +239,3 @@ def test_the_present_model_analyzes_a_scan_again(api: httpx.Client) -> None:
     again = api.get(f"/v1/scans/{scan['id']}").json()
     same = ("state", "classification", "explanation", "spatial", "report", "stages", "image")
     assert all(again[part] == scan[part] for part in same)
-
-
-def _wait_over(api: httpx.Client, url: str) -> dict[str, Any]:
-    ends = time.monotonic() + 60
-    found: dict[str, Any] = api.get(url).json()
-    while found["state"] in ("queued", "running") and time.monotonic() < ends:
-        time.sleep(0.1)
-        found = api.get(url).json()
-    return found

@@ -1,7 +1,6 @@
 """Further explanations: a stage on a track of its own, which leaves the scan as it is."""
 
 import io
-import time
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -29,7 +28,7 @@ from services.gateway.pipeline.record import Recorded, StageRef
 from services.gateway.scans.artefacts import Artefact
 from services.gateway.scans.repository import delete_scan
 from tests import pictures
-from tests.integration.gateway.calls import submit, wait_final
+from tests.integration.gateway.calls import submit, wait_final, wait_over
 from tests.integration.gateway.ledger import (
     add_scan,
     classified_scan,
@@ -255,15 +254,6 @@ def scan(api: httpx.Client) -> dict[str, Any]:
     scan = wait_final(api, submit(api, pictures.png(pictures.head(seed=71))).json()["id"])
     assert scan["state"] == "completed"
     return scan
-
-
-def wait_over(api: httpx.Client, url: str) -> dict[str, Any]:
-    ends = time.monotonic() + 60
-    found: dict[str, Any] = api.get(url).json()
-    while found["state"] in ("queued", "running") and time.monotonic() < ends:
-        time.sleep(0.1)
-        found = api.get(url).json()
-    return found
 
 
 def test_another_method_at_other_layers_is_made(api: httpx.Client, scan: dict[str, Any]) -> None:

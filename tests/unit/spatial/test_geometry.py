@@ -11,7 +11,7 @@ from neuroscan.contracts.enums import (
     Plane,
     SpacingSource,
 )
-from neuroscan.contracts.geometry import Geometry, declared_orientation
+from neuroscan.contracts.geometry import Geometry, as_sent, declared_orientation
 from neuroscan.imaging.region_mask import RegionMask
 from services.spatial.brain import brain_mask, head_size
 from services.spatial.head import WORK_SIDE_PX, head_mask, mask_on_raster, working_raster
@@ -19,7 +19,7 @@ from services.spatial.plane import PlaneFinding
 from services.spatial.scene import survey
 from services.spatial.spacing import completed_geometry, orientation_in, scale_of, trusted_plane
 from services.spatial.symmetry import find_midline
-from tests.unit.spatial.heads import Ellipse, axial_head, geometry
+from tests.unit.spatial.heads import Ellipse, axial_head, declared, geometry
 
 HEAD = axial_head()
 TRUE_HEAD = Ellipse(127.5, 127.5, 184, 150, 90).mask()
@@ -157,3 +157,23 @@ def test_a_small_region_survives_on_the_working_raster() -> None:
     mask = np.zeros((2048, 2048), bool)
     mask[1000, 1000] = True
     assert mask_on_raster(mask, raster).sum() == 1
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        geometry(),
+        geometry(spacing_mm=None),
+        geometry(plane=None, right=None),
+        declared(DisplayConvention.RADIOLOGICAL),
+        declared(DisplayConvention.NEUROLOGICAL).model_copy(
+            update={"row_mm": 0.9, "column_mm": 0.9, "source": SpacingSource.REQUEST}
+        ),
+        Geometry(),
+    ],
+)
+def test_what_was_sent_can_be_told_from_what_was_inferred(sent: Geometry) -> None:
+    completed = survey(HEAD, None, sent).geometry
+    assert completed.plane is not None
+    assert completed.row_mm is not None
+    assert as_sent(completed) == sent

@@ -72,6 +72,7 @@ async function start() {
   }
   if (session()) await show();
   else await showSignIn();
+  performance.mark("interactive");
 }
 
 /** The link's code leaves the address bar and the history before anything else happens. */

@@ -1,6 +1,8 @@
 // Numbers and times as the page writes them: units, sensible digits, a dash for what is not known.
 
 export const DASH = "—";
+// A number and its sign stay on one line.
+const NARROW = "\u00a0";
 
 /** A number with at most `digits` significant digits; whole above that. */
 export function number(value, digits = 3) {
@@ -24,10 +26,10 @@ export function percent(share, decimals = 0) {
   const step = 10 ** -decimals;
   const value = 100 * share;
   if (share > 0 && share < 1) {
-    if (value > 100 - step / 2) return `> ${(100 - step).toFixed(decimals)} %`;
-    if (value < step / 2) return `< ${step.toFixed(decimals)} %`;
+    if (value > 100 - step / 2) return `> ${(100 - step).toFixed(decimals)}${NARROW}%`;
+    if (value < step / 2) return `< ${step.toFixed(decimals)}${NARROW}%`;
   }
-  return `${value.toFixed(decimals)} %`;
+  return `${value.toFixed(decimals)}${NARROW}%`;
 }
 
 const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });

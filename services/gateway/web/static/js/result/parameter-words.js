@@ -3,18 +3,23 @@
 import { DASH, length, number, percent, sentence } from "../core/format.js";
 import { SIDES } from "../core/words.js";
 
-/** Name, key, and how its value and its detail are written. */
+/** Name, key, how its value and its detail are written, and a usual detail for its length. */
 export const PARAMETERS = [
-  ["Anatomical region", "anatomical_region", region],
-  ["Hemisphere", "hemisphere", hemisphere],
-  ["Spatial relation", "spatial_relation", relation],
-  ["Tumor volume", "tumor_volume", quantity],
-  ["Maximum dimensions", "maximum_dimensions", dimensions],
-  ["Texture", "texture", texture],
-  ["Midline shift", "midline_shift", shift],
-  ["Edema volume", "edema_volume", quantity],
-  ["Relative cerebral blood volume", "relative_cerebral_blood_volume", quantity],
-  ["Confidence", "confidence", confidence],
+  ["Anatomical region", "anatomical_region", region, "56 % of the region; right parietal lobe 28 %; right frontal lobe 13 %"],
+  ["Hemisphere", "hemisphere", hemisphere, "picture: left"],
+  ["Spatial relation", "spatial_relation", relation, "10 mm to the brain's edge, 45 mm to the midline"],
+  ["Tumor volume", "tumor_volume", quantity, "9.33 to 20.9 cm³"],
+  ["Maximum dimensions", "maximum_dimensions", dimensions, "33 to 38 × 23 to 28 × 23 to 38"],
+  ["Texture", "texture", texture, "variation 0.17, entropy 3.2 bits"],
+  ["Midline shift", "midline_shift", shift, "7.5 to 8.5 mm"],
+  ["Edema volume", "edema_volume", quantity, "Area of the dark ring around the lesion: 944 mm² (930 to 947)"],
+  [
+    "Relative cerebral blood volume",
+    "relative_cerebral_blood_volume",
+    quantity,
+    "Lesion-to-mirror intensity ratio: 2.05 (2.03 to 2.07), brighter than the mirrored place",
+  ],
+  ["Confidence", "confidence", confidence, ""],
 ];
 
 function region({ value }) {

@@ -8,7 +8,9 @@ import { PARAMETERS } from "./parameter-words.js";
 
 export function parameters(scan) {
   const found = scan.spatial;
-  const rows = PARAMETERS.map(([name, key, write]) => (found ? row(name, found[key], write) : waitingRow(name)));
+  const rows = PARAMETERS.map(([name, key, write, usual]) =>
+    found ? row(name, found[key], write) : waitingRow(name, usual),
+  );
   return [
     h("h2", {}, "Spatial parameters"),
     h(
@@ -76,12 +78,13 @@ function methodOf({ method, assumptions }) {
   ];
 }
 
-function waitingRow(name) {
+/** A row that takes the room of what is to come, so that nothing jumps when it comes. */
+function waitingRow(name, usual) {
   return h(
     "tr",
     {},
     h("th", { scope: "row" }, h("span", { class: "disclose" }, icon("chevron"), name)),
-    h("td", { class: "faint" }, "—", h("small", {}, "\u00a0")),
-    h("td"),
+    h("td", { class: "faint" }, "—", h("small", { class: "unseen", "aria-hidden": "true" }, usual)),
+    h("td", {}, h("span", { class: "standing unseen", "aria-hidden": "true" }, standingShape("estimated"), "estimated")),
   );
 }

@@ -34,7 +34,7 @@ export function strip(viewer, scan) {
 }
 
 function frame(words) {
-  const place = h("span", { class: "frame" });
+  const place = h("span", { class: "frame" }, h("span", { class: "coming" }, "not there yet"));
   const caption = h("span", { class: "caption" }, words);
   const button = h("button", { type: "button" }, place, caption);
   return { place, caption, button };

@@ -20,7 +20,11 @@ class Header extends HTMLElement {
     this.#shownFor = key;
     for (const [path, link] of this.#links) {
       const open = current === path || current.startsWith(`${path}/`);
-      if (open) link.setAttribute("aria-current", "page");
+      if (open) {
+        link.setAttribute("aria-current", "page");
+        // On a phone the sections scroll sideways.
+        link.scrollIntoView({ block: "nearest", inline: "nearest" });
+      }
       else link.removeAttribute("aria-current");
     }
   }

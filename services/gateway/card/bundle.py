@@ -38,7 +38,7 @@ class Figure:
 
 
 class Card:
-    """The card in one bundle's folder; read at each call, since it is small and seldom asked for."""
+    """The card in one bundle's folder; read at each call: it is small and seldom asked for."""
 
     def __init__(self, bundle: Path) -> None:
         self._bundle = bundle

@@ -57,9 +57,7 @@ def file(request: Request, path: Annotated[str, Path()]) -> Response:
     return _answer(request, web_file, FOR_GOOD if for_good else ALWAYS_ASK, {})
 
 
-def _answer(
-    request: Request, web_file: WebFile, cache: str, further: dict[str, str]
-) -> Response:
+def _answer(request: Request, web_file: WebFile, cache: str, further: dict[str, str]) -> Response:
     headers = {
         "ETag": web_file.etag,
         "Cache-Control": cache,

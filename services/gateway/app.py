@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from typing import TypedDict
 
 from fastapi import FastAPI
-from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
 
 from neuroscan import NOTICE, __version__
@@ -19,11 +18,11 @@ from services.gateway.audit import endpoints as audit_endpoints
 from services.gateway.audit.service import AuditService
 from services.gateway.auth import endpoints as access_endpoints
 from services.gateway.auth.middleware import Authentication
-from services.gateway.auth.principal import ANYBODY
 from services.gateway.auth.secrets import ServerSecret
 from services.gateway.auth.service import AccessService
 from services.gateway.batches import endpoints as batch_endpoints
 from services.gateway.batches.service import BatchService
+from services.gateway.card import endpoints as card_endpoints
 from services.gateway.events import endpoints as event_endpoints
 from services.gateway.events.changes import Changes
 from services.gateway.events.service import EventService
@@ -46,6 +45,7 @@ from services.gateway.scans.intake import Intake
 from services.gateway.scans.service import ScanService
 from services.gateway.stages import endpoints as stage_endpoints
 from services.gateway.stages.service import StageService
+from services.gateway.web import endpoints as web_endpoints
 
 DESCRIPTION = f"""
 Send one brain-MRI slice; get its class with a calibrated confidence, where the network looked,
@@ -106,26 +106,16 @@ def create_app() -> FastAPI:
         audit_endpoints,
         access_endpoints,
         health_endpoints,
+        card_endpoints,
     ):
         app.include_router(endpoints.router, responses=errors.other_responses())
-    app.add_api_route(
-        "/",
-        _to_docs,
-        dependencies=[ANYBODY],
-        include_in_schema=False,
-        response_class=RedirectResponse,
-    )
+    app.include_router(web_endpoints.router)
     return app
 
 
 def _never() -> bool:
     """Whether the server is about to end; the server that runs the application knows better."""
     return False
-
-
-async def _to_docs() -> RedirectResponse:
-    """Until the page is there, the API's own page."""
-    return RedirectResponse("/docs")
 
 
 @asynccontextmanager

@@ -1,0 +1,148 @@
+// Picks a patient by part of a number or name, or makes one in place. A name never gets into a URL.
+
+import { post, words } from "../core/api.js";
+import { h, newId, replace } from "../core/dom.js";
+import { day } from "../core/format.js";
+import { icon } from "../core/icons.js";
+import { createPatient } from "../patients/form.js";
+
+const PAUSE_MS = 180;
+const SHOWN = 8;
+
+/** `{ element, value() }`; `patient` is picked from the start. */
+export function patientPicker(patient = null) {
+  const id = newId("patient");
+  const state = { patient, options: [], active: -1, timer: null, turn: 0 };
+  const input = h("input", {
+    id,
+    role: "combobox",
+    "aria-expanded": "false",
+    "aria-autocomplete": "list",
+    "aria-controls": `${id}-list`,
+    placeholder: "Number or name",
+    autocomplete: "off",
+    spellcheck: "false",
+  });
+  const list = h("ul", { id: `${id}-list`, role: "listbox", class: "options", "aria-label": "Patients", hidden: true });
+  const chosen = h("div", { class: "chosen" });
+  const element = h("div", { class: "field picker" }, h("label", { for: id }, "Patient"), input, list, chosen);
+
+  const close = () => {
+    list.hidden = true;
+    state.active = -1;
+    input.setAttribute("aria-expanded", "false");
+    input.removeAttribute("aria-activedescendant");
+  };
+  const pick = (picked) => {
+    state.patient = picked;
+    input.value = "";
+    close();
+    showChosen();
+  };
+  const showChosen = () => {
+    input.hidden = state.patient !== null;
+    replace(
+      chosen,
+      state.patient && [
+        h("span", {}, patientWords(state.patient)),
+        h(
+          "button",
+          {
+            class: "quiet icon-button",
+            type: "button",
+            "aria-label": "Another patient",
+            onclick: () => {
+              pick(null);
+              input.focus();
+            },
+          },
+          icon("close"),
+        ),
+      ],
+    );
+    if (state.patient) chosen.querySelector("button").focus();
+  };
+  const make = async () => {
+    close();
+    const made = await createPatient({ medical_record_number: input.value.trim() });
+    if (made) pick(made);
+  };
+  const showOptions = (options) => {
+    state.options = options;
+    state.active = -1;
+    replace(
+      list,
+      options.map(({ words: text, note, act }, index) =>
+        h(
+          "li",
+          {
+            role: "option",
+            id: `${id}-${index}`,
+            "aria-selected": "false",
+            // Before the field loses its focus.
+            onmousedown: (event) => {
+              event.preventDefault();
+              act();
+            },
+          },
+          text,
+          note && h("small", {}, note),
+        ),
+      ),
+    );
+    list.hidden = false;
+    input.setAttribute("aria-expanded", "true");
+  };
+  const search = async () => {
+    const q = input.value.trim();
+    const create = { words: q ? `Create patient ${q}` : "Create a patient", act: make };
+    if (!q) return showOptions([create]);
+    state.turn += 1;
+    const mine = state.turn;
+    try {
+      const { items } = await post("/v1/patients/search", { q, limit: SHOWN });
+      if (mine !== state.turn || document.activeElement !== input) return undefined;
+      const found = items.map((each) => ({
+        words: each.medical_record_number,
+        note: [each.name, each.birth_date && day(each.birth_date)].filter(Boolean).join(" · "),
+        act: () => pick(each),
+      }));
+      return showOptions([...found, create]);
+    } catch (error) {
+      return showOptions([{ words: words(error), act: search }]);
+    }
+  };
+  const move = (step) => {
+    if (list.hidden) return;
+    const count = state.options.length;
+    state.active = (state.active + step + count) % count;
+    [...list.children].forEach((option, index) => {
+      option.setAttribute("aria-selected", String(index === state.active));
+    });
+    input.setAttribute("aria-activedescendant", `${id}-${state.active}`);
+    list.children[state.active].scrollIntoView({ block: "nearest" });
+  };
+  input.addEventListener("input", () => {
+    clearTimeout(state.timer);
+    state.timer = setTimeout(search, PAUSE_MS);
+  });
+  input.addEventListener("focus", search);
+  input.addEventListener("blur", close);
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      move(event.key === "ArrowDown" ? 1 : -1);
+    } else if (event.key === "Enter") {
+      event.preventDefault();
+      if (state.active >= 0) state.options[state.active].act();
+      else if (state.options.length === 2) state.options[0].act();
+    } else if (event.key === "Escape") close();
+  });
+  if (patient) showChosen();
+  return { element, value: () => state.patient?.id ?? null };
+}
+
+/** A patient in a line. */
+export function patientWords(patient) {
+  return [patient.medical_record_number, patient.name].filter(Boolean).join(" · ");
+}

@@ -1,0 +1,171 @@
+// A scan's result, from the upload's answer on: what is known fills its own place.
+
+import { get, post, words } from "../core/api.js";
+import { h, replace } from "../core/dom.js";
+import { moment, shortId } from "../core/format.js";
+import { takeOver } from "../core/handoff.js";
+import { follow } from "../core/live.js";
+import { may } from "../core/session.js";
+import { failureOf, waiting } from "../core/states.js";
+import { say } from "../core/toast.js";
+import { FORMATS, isFinal, SPACING_SOURCES } from "../core/words.js";
+import { patientWords } from "../analyze/patient-picker.js";
+import { actions } from "../result/actions.js";
+import { analyses } from "../result/analyses.js";
+import { method } from "../result/method.js";
+import { notices } from "../result/notices.js";
+import { parameters } from "../result/parameters.js";
+import { review } from "../result/review.js";
+import { stages } from "../result/stages.js";
+import { strip } from "../result/strip.js";
+import { verdict } from "../result/verdict.js";
+import "../viewer/viewer.js";
+
+export function show({ main, params, title }) {
+  const path = `/v1/scans/${params.id}`;
+  title(`Scan ${shortId(params.id)}`);
+  const ending = new AbortController();
+  let stop = () => {};
+  let page = null;
+  const take = (scan) => {
+    page ??= build(main, scan, { path, refresh, signal: ending.signal });
+    page.update(scan);
+  };
+  const refresh = async () => {
+    const scan = await get(path, { signal: ending.signal });
+    take(scan);
+    if (!isFinal(scan.state)) watch();
+  };
+  const watch = () => {
+    stop();
+    stop = follow(path, {
+      onValue: take,
+      isOver: (scan) => isFinal(scan.state),
+      onGone: (error) => say(words(error), { failed: true }),
+    });
+  };
+  const load = async () => {
+    replace(main, h("h1", { class: "visually-hidden" }, `Scan ${shortId(params.id)}`), waiting(48, 24, 640));
+    try {
+      const scan = await get(path, { signal: ending.signal });
+      replace(main);
+      take(scan);
+      if (!isFinal(scan.state)) watch();
+    } catch (error) {
+      if (!ending.signal.aborted) replace(main, failureOf(error, load));
+    }
+  };
+  const known = takeOver(path);
+  if (known) {
+    take(known.scan);
+    watch();
+  } else load();
+  return () => {
+    ending.abort();
+    stop();
+  };
+}
+
+function build(main, scan, { path, refresh, signal }) {
+  const viewer = document.createElement("ns-viewer");
+  const patient = h("span");
+  const meta = h("span");
+  const further = h("div");
+  const acts = {
+    onChanged: refresh,
+    onReanalyze: () => further.ask(),
+  };
+  further.ask = analyses(further, scan, signal);
+  const onRetry = may("admin")
+    ? async () => {
+        try {
+          await post(`${path}/retry`);
+          await refresh();
+        } catch (error) {
+          say(words(error), { failed: true });
+        }
+      }
+    : null;
+  const parts = {
+    actions: part("div", "actions", (now) => actions(now, acts), (now) => [now.state, now.links, now.report]),
+    stages: part("ol", "stages", stages, (now) => now.stages),
+    notices: part("div", "notices", (now) => notices(now, { onRetry }), (now) => [now.input_check, now.stages, now.state, now.explanation?.disagreement]),
+    verdict: part("section", "card verdict-card", verdict, (now) => [now.classification, now.state === "failed"]),
+    parameters: part("section", "card parameters-card", parameters, (now) => [now.spatial, isFinal(now.state)]),
+    review: part("section", "card review-card", (now) => review(now, { onSaved: refresh }), (now) => [now.review, now.classification?.label]),
+    method: part("section", "card method-card", method, (now) => [now.explanation, now.model]),
+  };
+  parts.notices.element.setAttribute("aria-live", "polite");
+  parts.stages.element.setAttribute("aria-label", "Progress");
+  replace(
+    main,
+    h(
+      "div",
+      { class: "head" },
+      h("div", {}, h("h1", {}, scan.reference ?? `Scan ${shortId(scan.id)}`), h("p", { class: "meta" }, patient, meta)),
+      parts.actions.element,
+    ),
+    parts.stages.element,
+    parts.notices.element,
+    h(
+      "div",
+      { class: "result" },
+      parts.verdict.element,
+      h("section", { class: "card viewer-card", "aria-label": "Pictures" }, viewer, strip(viewer, scan)),
+      parts.parameters.element,
+      parts.review.element,
+      parts.method.element,
+    ),
+    further,
+  );
+  showPatient(patient, scan, signal);
+  return {
+    update(now) {
+      meta.replaceChildren(...metaOf(now));
+      viewer.show(now);
+      for (const each of Object.values(parts)) each.update(now);
+    },
+  };
+}
+
+/** A place that is drawn anew only when what it shows has changed. */
+function part(tag, look, draw, dependsOn) {
+  const element = h(tag, { class: look });
+  let shown = null;
+  return {
+    element,
+    update(scan) {
+      const key = JSON.stringify(dependsOn(scan));
+      if (key === shown) return;
+      shown = key;
+      replace(element, draw(scan));
+    },
+  };
+}
+
+function metaOf(scan) {
+  const { format, width, height, geometry } = scan.image;
+  const spacing = geometry.row_mm
+    ? `${geometry.row_mm.toFixed(2)} × ${geometry.column_mm.toFixed(2)} mm (${SPACING_SOURCES[geometry.source]})`
+    : "spacing unknown";
+  const facts = [
+    FORMATS[format],
+    geometry.plane,
+    `${width} × ${height} px`,
+    spacing,
+    scan.acquired_at ? `acquired ${moment(scan.acquired_at)}` : `received ${moment(scan.created_at)}`,
+  ];
+  const batch = scan.batch_id && h("a", { href: `#/batches/${scan.batch_id}` }, "batch");
+  return [facts.filter(Boolean).join(" · "), batch ? [" · ", batch] : []].flat();
+}
+
+async function showPatient(place, scan, signal) {
+  if (!scan.patient_id || !may("clinician")) return;
+  replace(place, h("a", { href: `#/patients/${scan.patient_id}` }, "Patient"), " · ");
+  try {
+    const patient = await get(`/v1/patients/${scan.patient_id}`, { signal });
+    replace(place, h("a", { href: `#/patients/${patient.id}`, dir: "auto" }, patientWords(patient)), " · ");
+  } catch {
+    // The link alone stays.
+  }
+}

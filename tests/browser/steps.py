@@ -1,0 +1,38 @@
+"""What a person does on the page, in steps that several tests share."""
+
+import re
+
+from playwright.sync_api import FilePayload, Page, expect
+
+CLASS_NAMES = re.compile("Glioma|Meningioma|No tumor|Pituitary")
+PARAMETERS = (
+    "Anatomical region",
+    "Hemisphere",
+    "Spatial relation",
+    "Tumor volume",
+    "Maximum dimensions",
+    "Texture",
+    "Midline shift",
+    "Edema volume",
+    "Relative cerebral blood volume",
+    "Confidence",
+)
+
+
+def go(page: Page, path: str) -> None:
+    """Another address within the page."""
+    page.evaluate("path => { location.hash = path }", path)
+    expect(page.locator("main [aria-busy=true]")).to_have_count(0)
+
+
+def choose_file(page: Page, content: bytes, name: str, kind: str = "image/png") -> None:
+    """Choose a file in the single form and send it."""
+    file = FilePayload(name=name, mimeType=kind, buffer=content)
+    page.get_by_label("File", exact=True).set_input_files(file)
+    page.get_by_role("button", name="Analyze", exact=True).click()
+
+
+def wait_for_result(page: Page) -> None:
+    """Until the report is there, which comes last."""
+    expect(page.get_by_role("link", name="PDF report")).to_be_visible(timeout=60_000)
+    expect(page.locator(".parameters[aria-busy]")).to_have_count(0)

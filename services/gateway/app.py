@@ -139,7 +139,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[State]:
             "scans": scans,
             "explanations": ExplanationService(pipeline),
             "analyses": AnalysisService(pipeline),
-            "stages": StageService(pipeline),
+            "stages": StageService(pipeline, scans),
             "patients": PatientService(pipeline, scans),
             "health": health,
             "changes": changes,

@@ -7,9 +7,9 @@ from fastapi import Depends, Path, Request
 
 from services.gateway.analyses.service import AnalysisService
 from services.gateway.auth.service import AccessService
-from services.gateway.explanations.service import ExplanationService
 from services.gateway.events.changes import Changes
 from services.gateway.events.service import EventService
+from services.gateway.explanations.service import ExplanationService
 from services.gateway.health.checks import HealthChecks
 from services.gateway.patients.service import PatientService
 from services.gateway.scans.intake import Intake

@@ -1,5 +1,6 @@
 """All SQL about events of scans and batches."""
 
+from collections import Counter
 from datetime import timedelta
 
 from sqlalchemy import func
@@ -70,10 +71,14 @@ def settled_before(session: Session, batch_id: str, sequence: int, margin: timed
 def batch_states(session: Session, batch_id: str) -> dict[ScanState, int]:
     """How many files of a batch are in which state; refused ones are `failed`."""
     query = (
-        select(func.coalesce(Scan.state, ScanState.FAILED), func.count())
+        select(Scan.state, func.count())
         .select_from(BatchItem)
         .join(Scan, col(Scan.id) == col(BatchItem.scan_id), isouter=True)
         .where(BatchItem.batch_id == batch_id)
-        .group_by(func.coalesce(Scan.state, ScanState.FAILED))
+        .group_by(col(Scan.state))
     )
-    return {ScanState(state): count for state, count in session.exec(query)}
+    states: Counter[ScanState] = Counter()
+    for state, count in session.exec(query):
+        # Missing where there is no scan, although the join's type does not say so.
+        states[ScanState(state or ScanState.FAILED)] += count
+    return dict(states)

@@ -8,11 +8,15 @@ from neuroscan.contracts.enums import ScanState, StageName, StageState
 
 
 class ScanChange(Contract):
-    """One change of a scan. `stage` is what moved, null where the scan itself did."""
+    """One change of a scan. `stage` is what moved, null where the scan itself did.
+
+    `track` is null for one of the scan's own stages, else the explanation's or analysis's id.
+    """
 
     sequence: int
     version: int
     state: ScanState
+    track: str | None = None
     stage: StageName | None
     stage_state: StageState | None
     at: datetime

@@ -142,7 +142,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[State]:
             "scans": scans,
             "explanations": ExplanationService(pipeline),
             "analyses": AnalysisService(pipeline),
-            "stages": StageService(pipeline),
+            "stages": StageService(pipeline, scans),
             "batches": BatchService(pipeline, intake),
             "patients": PatientService(pipeline, scans),
             "reviews": ReviewService(pipeline.engine),

@@ -12,6 +12,7 @@ from services.gateway.auth.principal import SUBMITTER, CurrentPrincipal
 from services.gateway.context import Analyses, ScanId
 from services.gateway.errors import responses
 from services.gateway.explanations.endpoints import ACCEPTED
+from services.gateway.idempotency.once import KEY_PROBLEMS, Once
 from services.gateway.scans.endpoints import RETRY_AFTER_S, CursorQuery, LimitQuery
 
 router = APIRouter(prefix="/v1/scans/{scan_id}", tags=["analyses"])
@@ -24,13 +25,19 @@ AnalysisId = Annotated[UUID, Path(description="The analysis's id")]
     status_code=202,
     dependencies=[SUBMITTER],
     responses=ACCEPTED
-    | responses(problems.NotFound, problems.NotReady, problems.Conflict, problems.InvalidRequest),
+    | responses(
+        problems.NotFound,
+        problems.NotReady,
+        problems.Conflict,
+        problems.InvalidRequest,
+        *KEY_PROBLEMS,
+    ),
 )
 def reanalyze_scan(
-    response: Response, analyses: Analyses, principal: CurrentPrincipal, scan_id: ScanId
+    response: Response, analyses: Analyses, principal: CurrentPrincipal, scan_id: ScanId, once: Once
 ) -> AnalysisView:
     """Classify, explain and measure again with the model that runs now; the scan stays as it is."""
-    analysis = analyses.ask(scan_id, principal)
+    analysis = analyses.ask(scan_id, principal, once)
     response.headers["Location"] = analysis_path(scan_id, analysis.id)
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return analysis

@@ -8,13 +8,14 @@ from neuroscan.contracts.enums import ScanState, StageName
 from neuroscan.contracts.further import AnalysisPage, AnalysisView
 from neuroscan.contracts.problems import NotFound, NotReady
 from services.gateway.analyses import repository
-from services.gateway.analyses.views import STAGES, analysis_view
+from services.gateway.analyses.views import STAGES, analysis_path, analysis_view
 from services.gateway.audit import record as audit
 from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.auth.principal import Principal
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Analysis
 from services.gateway.explanations.service import require_classified
+from services.gateway.idempotency.once import OnceOnly
 from services.gateway.paging import decode_cursor, encode_cursor
 from services.gateway.pipeline import record
 from services.gateway.pipeline.assembly import Pipeline
@@ -28,7 +29,7 @@ class AnalysisService:
         self._pipeline = pipeline
         self._engine = pipeline.engine
 
-    def ask(self, scan_id: str, by: Principal) -> AnalysisView:
+    def ask(self, scan_id: str, by: Principal, once: OnceOnly | None = None) -> AnalysisView:
         """Queue one; `NotReady` while the scan runs, `Conflict` if it was never classified."""
         with transaction(self._engine) as session:
             scan = visible(session, scan_id, by, lock=True)
@@ -42,8 +43,14 @@ class AnalysisService:
             ref = record.open_track(session, scan_id, analysis.id, STAGES, digest)
             session.add(analysis)
             audit.note(session, by, Action.REANALYZED, ObjectKind.SCAN, scan_id)
+            session.flush()
+            stages = stages_of(session, scan_id, analysis.id)
+            view = analysis_view(analysis, list(stages.values()))
+            if once is not None:
+                path = analysis_path(scan_id, analysis.id)
+                once.keep(session, view, location=path, scan_id=scan_id)
         self._pipeline.publisher.publish_soon(ref)
-        return self.get(scan_id, analysis.id, by)
+        return view
 
     def list(self, scan_id: str, by: Principal, *, cursor: str | None, limit: int) -> AnalysisPage:
         """One page, newest first."""

@@ -5,7 +5,6 @@ from typing import Annotated
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Header, Response
-from fastapi.sse import EventSourceResponse
 
 from neuroscan.contracts import problems
 from services.gateway.auth.principal import SUBMITTER, CurrentPrincipal
@@ -13,7 +12,7 @@ from services.gateway.context import BatchId, Events, LiveChanges, ScanId
 from services.gateway.errors import Responses, responses
 from services.gateway.events.changes import Watch
 from services.gateway.events.feeds import Feed
-from services.gateway.events.stream import nothing_left, stream
+from services.gateway.events.stream import EventStream, nothing_left, stream
 
 router = APIRouter(prefix="/v1", tags=["events"])
 
@@ -47,7 +46,7 @@ async def _batch_watch(
 
 @router.get(
     "/scans/{scan_id}/events",
-    response_class=EventSourceResponse,
+    response_class=EventStream,
     dependencies=[SUBMITTER],
     responses=STREAM,
 )
@@ -64,7 +63,7 @@ async def scan_events(
 
 @router.get(
     "/batches/{batch_id}/events",
-    response_class=EventSourceResponse,
+    response_class=EventStream,
     dependencies=[SUBMITTER],
     responses=STREAM,
 )
@@ -85,4 +84,4 @@ async def _answer(feed: Feed, watch: Watch, last_event_id: int | None) -> Respon
         return Response(status_code=204)
     # A proxy in front that collects the stream would keep it from its reader.
     headers = {"X-Accel-Buffering": "no"}
-    return EventSourceResponse(stream(feed, watch, begun), headers=headers)
+    return EventStream(stream(feed, watch, begun), headers=headers)

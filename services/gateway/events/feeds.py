@@ -183,10 +183,12 @@ def _sequence(event: ScanEvent) -> int:
 
 
 def _change_of_scan(event: ScanEvent) -> Told:
-    change = ScanChange.model_validate(event.model_dump(exclude={"scan_id"}))
+    facts = event.model_dump(exclude={"scan_id"})
+    change = ScanChange.model_validate(facts | {"track": event.track or None})
     return Told("change", change.sequence, change)
 
 
 def _change_in_batch(event: ScanEvent) -> Told:
-    change = BatchChange.model_validate(event.model_dump())
+    facts = event.model_dump()
+    change = BatchChange.model_validate(facts | {"track": event.track or None})
     return Told("change", change.sequence, change)

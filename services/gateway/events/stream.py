@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import anyio
 from anyio.to_thread import run_sync
+from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from neuroscan.contracts.problems import NotFound, Unavailable
@@ -19,6 +20,12 @@ LIFETIME_S = 900.0
 _BREATH_S = 0.1
 
 log = get_logger(__name__)
+
+
+class EventStream(StreamingResponse):
+    """An answer that goes on. FastAPI's own takes generators only, which can't answer 204."""
+
+    media_type = "text/event-stream"
 
 
 async def stream(

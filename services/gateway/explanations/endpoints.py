@@ -12,6 +12,7 @@ from services.gateway.auth.principal import SUBMITTER, CurrentPrincipal
 from services.gateway.context import Explanations, ScanId
 from services.gateway.errors import Responses, header, responses
 from services.gateway.explanations.views import explanation_path
+from services.gateway.idempotency.once import KEY_PROBLEMS, REPLAYED, Once
 from services.gateway.scans.artefacts import Artefact, artefact_response
 from services.gateway.scans.endpoints import FILE, RETRY_AFTER_S, CursorQuery, LimitQuery
 
@@ -19,7 +20,8 @@ router = APIRouter(prefix="/v1/scans/{scan_id}/explanations", tags=["explanation
 
 ACCEPTED: Responses = {
     202: {
-        "headers": {
+        "headers": REPLAYED
+        | {
             "Location": header("Where what was asked for is"),
             "Retry-After": header("Seconds until it is worth looking"),
         }
@@ -41,7 +43,13 @@ class ExplanationFile(StrEnum):
     status_code=202,
     dependencies=[SUBMITTER],
     responses=ACCEPTED
-    | responses(problems.NotFound, problems.NotReady, problems.Conflict, problems.InvalidRequest),
+    | responses(
+        problems.NotFound,
+        problems.NotReady,
+        problems.Conflict,
+        problems.InvalidRequest,
+        *KEY_PROBLEMS,
+    ),
 )
 def ask_explanation(
     response: Response,
@@ -49,9 +57,10 @@ def ask_explanation(
     principal: CurrentPrincipal,
     scan_id: ScanId,
     asked: ExplanationRequest,
+    once: Once,
 ) -> FurtherExplanation:
     """Explain the class that was given once more, by another method or at another layer."""
-    explanation = explanations.ask(scan_id, asked, principal)
+    explanation = explanations.ask(scan_id, asked, principal, once)
     response.headers["Location"] = explanation_path(scan_id, explanation.id)
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return explanation

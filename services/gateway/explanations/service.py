@@ -4,6 +4,8 @@ It explains why the network gave the label that it gave, by another method or at
 changes neither the scan's state nor its report.
 """
 
+from sqlmodel import Session
+
 from neuroscan.contracts.enums import ScanState, StageName, StageState
 from neuroscan.contracts.further import ExplanationPage, ExplanationRequest, FurtherExplanation
 from neuroscan.contracts.problems import Conflict, NotFound, NotReady
@@ -14,14 +16,13 @@ from services.gateway.auth.principal import Principal
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Explanation, Scan, Stage
 from services.gateway.explanations import repository
-from services.gateway.explanations.views import further_explanation
+from services.gateway.explanations.views import explanation_path, further_explanation
+from services.gateway.idempotency.once import OnceOnly
 from services.gateway.paging import decode_cursor, encode_cursor
 from services.gateway.pipeline import record
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans.artefacts import Artefact, StoredArtefact, explanation_key, fetch
 from services.gateway.scans.repository import snapshot, stages_of, visible
-
-_NOT_FOUND = "The scan has no explanation with this id."
 
 
 class ExplanationService:
@@ -31,7 +32,13 @@ class ExplanationService:
         self._pipeline = pipeline
         self._engine = pipeline.engine
 
-    def ask(self, scan_id: str, request: ExplanationRequest, by: Principal) -> FurtherExplanation:
+    def ask(
+        self,
+        scan_id: str,
+        request: ExplanationRequest,
+        by: Principal,
+        once: OnceOnly | None = None,
+    ) -> FurtherExplanation:
         """Queue one more; `NotReady` before the scan is classified, `Conflict` if it never was."""
         with transaction(self._engine) as session:
             scan = visible(session, scan_id, by, lock=True)
@@ -44,8 +51,13 @@ class ExplanationService:
             ref = record.open_track(session, scan_id, asked.id, [StageName.EXPLAIN], digest)
             session.add(asked)
             audit.note(session, by, Action.EXPLAINED, ObjectKind.SCAN, scan_id)
+            session.flush()
+            view = further_explanation(_found(session, scan, asked.id), asked.id)
+            if once is not None:
+                path = explanation_path(scan_id, asked.id)
+                once.keep(session, view, location=path, scan_id=scan_id)
         self._pipeline.publisher.publish_soon(ref)
-        return self.get(scan_id, asked.id, by)
+        return view
 
     def list(
         self, scan_id: str, by: Principal, *, cursor: str | None, limit: int
@@ -84,11 +96,16 @@ class ExplanationService:
         with transaction(self._engine) as session:
             snapshot(session)
             scan = visible(session, scan_id, by)
-            found = repository.find(session, scan, explanation_id)
-            if found is None:
-                raise NotFound(_NOT_FOUND)
+            found = _found(session, scan, explanation_id)
             audit.note_reads(session, by, ObjectKind.SCAN, [scan_id])
         return found
+
+
+def _found(session: Session, scan: Scan, explanation_id: str) -> repository.Explained:
+    found = repository.find(session, scan, explanation_id)
+    if found is None:
+        raise NotFound("The scan has no explanation with this id.")
+    return found
 
 
 def require_classified(scan: Scan, classify: Stage) -> None:

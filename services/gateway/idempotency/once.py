@@ -16,6 +16,7 @@ from anyio.to_thread import run_sync
 from fastapi import Depends, FastAPI, Header, Request, Response
 from sqlalchemy import Engine
 from sqlmodel import Session
+from starlette.datastructures import URL
 
 from neuroscan.contracts.base import Contract
 from neuroscan.contracts.problems import (
@@ -144,7 +145,7 @@ async def _once(
         idempotency_key,
         principal=principal.id,
         route=f"{request.method} {route.path}",
-        print_=_fingerprint(request.url.path, await request.body()),
+        print_=_fingerprint(request.url, await request.body()),
     )
     answer = await run_sync(keeper.claim, use, limiter=_CLAIMS)
     if answer is not None:
@@ -178,10 +179,10 @@ async def _replay(_: Request, error: Exception) -> Response:
     return Response(answer.body, answer.status, headers, media_type="application/json")
 
 
-def _fingerprint(path: str, body: bytes) -> str:
-    """SHA-256 over the path and the body, whose spaces and order of members don't count."""
+def _fingerprint(url: URL, body: bytes) -> str:
+    """SHA-256 over path, query and body, whose spaces and order of members don't count."""
     try:
         content = json.dumps(json.loads(body), sort_keys=True, separators=(",", ":"))
     except (ValueError, RecursionError):
         content = hashlib.sha256(body).hexdigest()
-    return hashlib.sha256(f"{path}\n{content}".encode()).hexdigest()
+    return hashlib.sha256(f"{url.path}?{url.query}\n{content}".encode()).hexdigest()

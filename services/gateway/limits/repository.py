@@ -5,11 +5,11 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from neuroscan.contracts.enums import StageState
-from services.gateway.db.tables import Scan, Stage
+from services.gateway.db.tables import OWN_TRACK, Scan, Stage
 
 
 def single_waits_since(session: Session, moment: datetime) -> bool:
-    """Whether a stage of a single scan, not of a batch, has been queued since before a moment.
+    """Whether a single scan's own stage has been queued since before a moment.
 
     Retries that are put off count from when they fall due.
     """
@@ -19,6 +19,7 @@ def single_waits_since(session: Session, moment: datetime) -> bool:
         .where(
             Stage.state == StageState.QUEUED,
             col(Stage.available_at) < moment,
+            Stage.track == OWN_TRACK,
             col(Scan.batch_id).is_(None),
         )
         .order_by(col(Stage.available_at))

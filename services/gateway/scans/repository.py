@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlmodel import Session, col, delete, select
 
 from neuroscan.contracts.enums import StageName
@@ -93,9 +93,9 @@ def newest_reviews(session: Session, scan_ids: list[str]) -> dict[str, Review]:
     """The verdicts that count of several scans, in one query."""
     query = (
         select(Review)
-        .distinct(col(Review.scan_id))
         .where(col(Review.scan_id).in_(scan_ids))
         .order_by(col(Review.scan_id), col(Review.id).desc())
+        .ext(distinct_on(col(Review.scan_id)))
     )
     return {review.scan_id: review for review in session.exec(query)}
 

@@ -9,9 +9,10 @@ from neuroscan.contracts import problems
 from neuroscan.contracts.further import DeadStagePage
 from neuroscan.contracts.scan import ScanView
 from services.gateway.auth.principal import ADMIN, CurrentPrincipal
-from services.gateway.context import ScanId, Scans, Stages
+from services.gateway.context import ScanId, Stages
 from services.gateway.errors import responses
 from services.gateway.explanations.endpoints import ACCEPTED
+from services.gateway.idempotency.once import KEY_PROBLEMS, Once
 from services.gateway.scans.endpoints import RETRY_AFTER_S, CursorQuery, LimitQuery
 from services.gateway.scans.views import scan_path
 from services.gateway.stages.service import Listed
@@ -39,20 +40,21 @@ def list_stages(
     "/scans/{scan_id}/retry",
     status_code=202,
     dependencies=[ADMIN],
-    responses=ACCEPTED | responses(problems.NotFound, problems.Conflict, problems.InvalidRequest),
+    responses=ACCEPTED
+    | responses(problems.NotFound, problems.Conflict, problems.InvalidRequest, *KEY_PROBLEMS),
 )
 def retry_scan(
     response: Response,
     stages: Stages,
-    scans: Scans,
     principal: CurrentPrincipal,
     scan_id: ScanId,
+    once: Once,
     track: Annotated[
         UUID | None, Query(description="Only this explanation's or analysis's stages")
     ] = None,
 ) -> ScanView:
     """Try again what failed for good: a first attempt, and the scan's state as far as it came."""
-    stages.retry(scan_id, str(track) if track else None, principal)
+    scan = stages.retry(scan_id, str(track) if track else None, principal, once)
     response.headers["Location"] = scan_path(scan_id)
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
-    return scans.get(scan_id, principal)
+    return scan

@@ -8,16 +8,20 @@ from uuid import UUID
 from neuroscan.contracts.enums import StageName
 from neuroscan.contracts.further import DeadStage, DeadStagePage
 from neuroscan.contracts.problems import BadCursor, Conflict, Problem
+from neuroscan.contracts.scan import ScanView
 from services.gateway.audit import record as audit
 from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.auth.principal import Principal
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Stage
+from services.gateway.idempotency.once import OnceOnly
 from services.gateway.paging import decode_position, encode_position
 from services.gateway.pipeline import record
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans.conditions import in_utc
 from services.gateway.scans.repository import visible
+from services.gateway.scans.service import ScanService
+from services.gateway.scans.views import scan_path
 from services.gateway.stages import repository
 from services.gateway.stages.repository import Position
 
@@ -30,8 +34,9 @@ _PUBLISH_AT_ONCE = 4
 class StageService:
     """Dead stages, over the ledger."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, scans: ScanService) -> None:
         self._pipeline = pipeline
+        self._scans = scans
         self._engine = pipeline.engine
 
     def list(
@@ -51,7 +56,9 @@ class StageService:
             next_cursor=encode_position(_values(shown[-1]), facts) if more else None,
         )
 
-    def retry(self, scan_id: str, track: str | None, by: Principal) -> None:
+    def retry(
+        self, scan_id: str, track: str | None, by: Principal, once: OnceOnly | None = None
+    ) -> ScanView:
         """Try failed stages of a scan again, on one track or on all.
 
         Raises `Conflict` when none has failed.
@@ -62,8 +69,13 @@ class StageService:
             if not again:
                 raise Conflict("Nothing of this scan has failed for good, so nothing was retried.")
             audit.note(session, by, Action.RETRIED, ObjectKind.SCAN, scan_id)
+            session.flush()
+            view = self._scans.view(session, scan_id, by)
+            if once is not None:
+                once.keep(session, view, location=scan_path(scan_id), scan_id=scan_id)
         for ref in again[:_PUBLISH_AT_ONCE]:
             self._pipeline.publisher.publish_soon(ref)
+        return view
 
 
 def _dead(stage: Stage) -> DeadStage:

@@ -18,6 +18,7 @@ from services.gateway.paging import encode_position
 from services.gateway.pipeline import record
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.pipeline.record import StageRef
+from services.gateway.scans.service import ScanService
 from services.gateway.stages.service import StageService
 from tests import pictures
 from tests.integration.gateway.calls import submit
@@ -38,7 +39,7 @@ FACTS: dict[str, str | None] = {"list": "stages", "state": "dead"}
 
 @pytest.fixture
 def stages(pipeline: Pipeline) -> StageService:
-    return StageService(pipeline)
+    return StageService(pipeline, ScanService(pipeline))
 
 
 def failed_scan(engine: Engine) -> str:

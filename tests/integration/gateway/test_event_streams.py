@@ -23,8 +23,10 @@ from services.gateway.db.tables import Audit, Batch, BatchItem, Scan, ScanEvent,
 from services.gateway.events import stream as streams
 from services.gateway.events.changes import Watch
 from services.gateway.events.feeds import BatchFeed, Reading, ScanFeed
-from services.gateway.pipeline import record, results
+from services.gateway.pipeline import record
 from services.gateway.pipeline.assembly import Pipeline
+from services.gateway.pipeline.record import StageRef
+from services.gateway.pipeline.results import classified
 from services.gateway.scans.repository import delete_scan
 from services.gateway.scans.service import ScanService
 from tests import pictures
@@ -47,14 +49,10 @@ def feed_of(service: ScanService, engine: Engine, scan_id: str, by: Principal = 
 
 
 def classify(engine: Engine, scan_id: str) -> None:
+    ref = StageRef(scan_id, StageName.CLASSIFY)
     with transaction(engine) as session:
-        digest = session.exec(
-            select(Stage.input_digest).where(
-                Stage.scan_id == scan_id, Stage.name == StageName.CLASSIFY
-            )
-        ).one()
-        ref = record.StageRef(scan_id, StageName.CLASSIFY)
-        record.record(session, results.classified(ref, digest, inference_result()))
+        stage = session.get_one(Stage, (scan_id, "", StageName.CLASSIFY))
+        record.record(session, classified(ref, stage.input_digest, inference_result()))
 
 
 def cancel(engine: Engine, scan_id: str) -> None:
@@ -88,7 +86,7 @@ def test_a_scan_is_shown_then_its_changes_then_its_end(
     changed = feed.read()
     assert names(changed) == ["change"]
     data = changed.told[0].data.model_dump()
-    assert data.keys() == {"sequence", "version", "state", "stage", "stage_state", "at"}
+    assert data.keys() == {"sequence", "version", "state", "track", "stage", "stage_state", "at"}
     assert (data["version"], data["state"], data["stage"]) == (2, "classified", "classify")
     assert feed.read().told == []
     cancel(engine, scan_id)
@@ -140,7 +138,7 @@ def test_only_who_may_see_a_scan_follows_it(engine: Engine, service: ScanService
 
 
 def told_in(chunks: list[bytes]) -> list[Event]:
-    return list(parse(iter(b"".join(chunks).decode().split("\n"))))
+    return list(parse(iter(b"".join(chunks).decode().splitlines())))
 
 
 def test_a_quiet_stream_is_kept_alive_by_comments(engine: Engine, service: ScanService) -> None:

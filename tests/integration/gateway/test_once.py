@@ -22,7 +22,8 @@ from services.gateway.idempotency.repository import KeyUse, key_row
 from services.gateway.patients.service import PatientService
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans.service import ScanService
-from tests.integration.gateway.calls import new_patient
+from tests import pictures
+from tests.integration.gateway.calls import new_patient, submit, wait_final
 
 BY = Principal("key:test", Role.CLINICIAN)
 
@@ -131,6 +132,28 @@ def test_a_call_without_a_body_takes_a_key(api: httpx.Client) -> None:
     assert (first.status_code, again.status_code) == (201, 201)
     assert first.json() == again.json()
     assert again.headers["Idempotency-Replayed"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("ask", "listed", "body"),
+    [("explanations", "explanations", {"method": "gradcam"}), ("reanalyze", "analyses", None)],
+)
+def test_further_work_is_asked_for_once(
+    api: httpx.Client, server_url: str, ask: str, listed: str, body: dict[str, str] | None
+) -> None:
+    scan_id = wait_final(api, submit(api, pictures.png()).json()["id"])["id"]
+    key, path = uuid.uuid4().hex, f"/v1/scans/{scan_id}"
+    before = len(api.get(f"{path}/{listed}").json()["items"])
+    first, again = (create(api, key, body, f"{path}/{ask}") for _ in range(2))
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.json() == first.json()
+    assert again.headers["Location"] == first.headers["Location"]
+    assert len(api.get(f"{path}/{listed}").json()["items"]) == before + 1
+    other_scan = submit(api, pictures.png()).json()["id"]
+    other = create(api, key, body, f"/v1/scans/{other_scan}/{ask}")
+    assert other.json()["code"] == "idempotency_conflict"
+    assert api.delete(path).status_code == 204
+    assert stored(server_url, key) == []
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256])

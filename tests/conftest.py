@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import psycopg
@@ -45,15 +46,29 @@ def server_url(stack: Stack) -> str:
     return url
 
 
-@pytest.fixture
-def database_url(server_url: str) -> Iterator[str]:
-    """An empty database of its own, dropped afterwards."""
+@contextmanager
+def fresh_database(server_url: str) -> Iterator[str]:
+    """A migrated database of its own, dropped afterwards."""
+    with _empty_database(server_url) as url:
+        migrate(url)
+        yield url
+
+
+@contextmanager
+def _empty_database(server_url: str) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex[:12]}"
     plain = server_url.replace("+psycopg", "")
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
         yield server_url.replace("/neuroscan?", f"/{name}?")
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database_url(server_url: str) -> Iterator[str]:
+    """An empty database of its own, dropped afterwards."""
+    with _empty_database(server_url) as url:
+        yield url
 
 
 @pytest.fixture

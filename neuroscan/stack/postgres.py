@@ -42,6 +42,9 @@ _OPTIONS = {
     "max_connections": "60",
     "max_worker_processes": "4",
     "log_min_messages": "warning",
+    # An error's detail repeats what was sent ("Key (…)=(…) already exists"): it may name a person.
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
     "log_checkpoints": "off",
     "log_line_prefix": "",
     "log_timezone": "UTC",

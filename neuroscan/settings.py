@@ -1,6 +1,7 @@
 """Settings from the environment, one class a concern; every service reads only what it names."""
 
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
@@ -119,3 +120,21 @@ class GatewaySettings(DatabaseSettings):
     def _split_hosts(cls, value: object) -> object:
         """`ALLOWED_HOSTS` is a list of names with commas between them."""
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+
+class WebhookSettings(_FromEnvironment):
+    """`WEBHOOK_ALLOWED_NETWORKS`: where notices may go beside public addresses, HTTP included.
+
+    Networks with commas between them, as in `10.0.0.0/8,127.0.0.0/8`; none by default.
+    """
+
+    webhook_allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+
+    @field_validator("webhook_allowed_networks", mode="before")
+    @classmethod
+    def _split_networks(cls, value: object) -> object:
+        return (
+            tuple(filter(None, map(str.strip, value.split(","))))
+            if isinstance(value, str)
+            else value
+        )

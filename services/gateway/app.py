@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 from neuroscan import NOTICE, __version__
 from neuroscan.imaging.pool import DecodePool
 from neuroscan.queues import broker_client
-from neuroscan.settings import BrokerSettings, GatewaySettings, SecretSettings
+from neuroscan.settings import BrokerSettings, GatewaySettings, SecretSettings, WebhookSettings
 from services.gateway import errors
 from services.gateway.analyses import endpoints as analysis_endpoints
 from services.gateway.analyses.service import AnalysisService
@@ -40,6 +40,9 @@ from services.gateway.scans.intake import Intake
 from services.gateway.scans.service import ScanService
 from services.gateway.stages import endpoints as stage_endpoints
 from services.gateway.stages.service import StageService
+from services.gateway.webhooks import endpoints as webhook_endpoints
+from services.gateway.webhooks.addresses import AddressRules
+from services.gateway.webhooks.service import WebhookService
 
 DESCRIPTION = f"""
 Send one brain-MRI slice; get its class with a calibrated confidence, where the network looked,
@@ -64,6 +67,7 @@ class State(TypedDict):
     events: EventService
     limits: Limits
     keeper: Keeper
+    webhooks: WebhookService
 
 
 def create_app() -> FastAPI:
@@ -94,6 +98,7 @@ def create_app() -> FastAPI:
         patient_endpoints,
         access_endpoints,
         health_endpoints,
+        webhook_endpoints,
     ):
         app.include_router(endpoints.router, responses=errors.other_responses())
     app.add_api_route(
@@ -127,6 +132,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[State]:
     )
     decoder.warm_up()
     secret = ServerSecret(SecretSettings().read())
+    rules = AddressRules(WebhookSettings().webhook_allowed_networks)
     scans = ScanService(pipeline)
     limits = Limits(settings, BrokerSettings(), pipeline.engine)
     changes = Changes(settings.database_url, app.state.stopping)
@@ -146,6 +152,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[State]:
             "events": EventService(pipeline.engine, scans),
             "limits": limits,
             "keeper": Keeper(pipeline.engine, settings, secret),
+            "webhooks": WebhookService(pipeline.engine, secret, rules),
         }
     finally:
         await changes.close()

@@ -15,6 +15,7 @@ from services.gateway.patients.service import PatientService
 from services.gateway.scans.intake import Intake
 from services.gateway.scans.service import ScanService
 from services.gateway.stages.service import StageService
+from services.gateway.webhooks.service import WebhookService
 
 
 def _scans(request: Request) -> ScanService:
@@ -67,6 +68,11 @@ def _events(request: Request) -> EventService:
     return service
 
 
+def _webhooks(request: Request) -> WebhookService:
+    service: WebhookService = request.state.webhooks
+    return service
+
+
 def _request_id(request: Request) -> str:
     request_id: str = request.state.request_id
     return request_id
@@ -84,6 +90,10 @@ def _patient_id(patient_id: Annotated[UUID, Path(description="The patient's id")
     return str(patient_id)
 
 
+def _webhook_id(webhook_id: Annotated[UUID, Path(description="The webhook's id")]) -> str:
+    return str(webhook_id)
+
+
 Scans = Annotated[ScanService, Depends(_scans)]
 Explanations = Annotated[ExplanationService, Depends(_explanations)]
 Analyses = Annotated[AnalysisService, Depends(_analyses)]
@@ -98,3 +108,5 @@ RequestId = Annotated[str, Depends(_request_id)]
 ScanId = Annotated[str, Depends(_scan_id)]
 BatchId = Annotated[str, Depends(_batch_id)]
 PatientId = Annotated[str, Depends(_patient_id)]
+Webhooks = Annotated[WebhookService, Depends(_webhooks)]
+WebhookId = Annotated[str, Depends(_webhook_id)]

@@ -11,12 +11,19 @@ from fastapi_offline import FastAPIOffline
 from neuroscan import NOTICE, __version__
 from neuroscan.imaging.pool import DecodePool
 from neuroscan.queues import broker_client
-from neuroscan.settings import BrokerSettings, GatewaySettings, SecretSettings, WebhookSettings
+from neuroscan.settings import (
+    BrokerSettings,
+    GatewaySettings,
+    OidcSettings,
+    SecretSettings,
+    WebhookSettings,
+)
 from services.gateway import errors
 from services.gateway.analyses import endpoints as analysis_endpoints
 from services.gateway.analyses.service import AnalysisService
 from services.gateway.auth import endpoints as access_endpoints
 from services.gateway.auth.middleware import Authentication
+from services.gateway.auth.oidc import OidcVerifier
 from services.gateway.auth.principal import ANYBODY
 from services.gateway.auth.secrets import ServerSecret
 from services.gateway.auth.service import AccessService
@@ -132,6 +139,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[State]:
     )
     decoder.warm_up()
     secret = ServerSecret(SecretSettings().read())
+    oidc = OidcVerifier.from_settings(OidcSettings())
     rules = AddressRules(WebhookSettings().webhook_allowed_networks)
     scans = ScanService(pipeline)
     limits = Limits(settings, BrokerSettings(), pipeline.engine)
@@ -140,7 +148,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[State]:
     health = HealthChecks(pipeline, broker_client(BrokerSettings()))
     try:
         yield {
-            "access": AccessService(pipeline.engine, secret),
+            "access": AccessService(pipeline.engine, secret, oidc),
             "intake": Intake(pipeline, decoder),
             "scans": scans,
             "explanations": ExplanationService(pipeline),
@@ -158,5 +166,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[State]:
         await changes.close()
         await limits.close()
         health.close()
+        if oidc is not None:
+            oidc.close()
         decoder.close()
         pipeline.close()

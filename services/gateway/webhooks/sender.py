@@ -59,7 +59,7 @@ class Sender:
     ) -> None:
         self._rules = rules
         self._limits = limits or Limits()
-        self._trust = trust or httpx.create_ssl_context(trust_env=False)
+        self._trust = trust or httpx.create_ssl_context()
 
     def send(self, url: str, event_id: str, body: bytes, secret: str) -> Outcome:
         """Post a body to a URL, which is checked anew; raises nothing for a failure out there."""

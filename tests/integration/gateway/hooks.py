@@ -3,18 +3,13 @@
 from sqlalchemy import Engine, update
 from sqlmodel import Session, col, select
 
-from neuroscan.contracts.enums import DeliveryState, Role, ScanState, StageName
+from neuroscan.contracts.enums import DeliveryState, Role, ScanState
 from neuroscan.contracts.webhooks import FINAL_STATES
 from services.gateway.auth.secrets import ServerSecret
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Webhook, WebhookDelivery, now
 from services.gateway.pipeline import record
-from tests.integration.gateway.ledger import (
-    add_scan,
-    finished,
-    inference_result,
-    stage_row,
-)
+from tests.integration.gateway.ledger import add_scan
 
 SERVER_SECRET = ServerSecret("a server's secret that tests use")
 HOOK_SECRET = "nswh_secret-of-a-test"
@@ -48,26 +43,6 @@ def canceled_scan(engine: Engine) -> str:
     with transaction(engine) as session:
         record.cancel(session, scan_id)
     return scan_id
-
-
-def completed_scan(engine: Engine) -> str:
-    """A scan that went through all states after `received`, each change in its transaction."""
-    scan_id = add_scan(engine)
-    for name in StageName:
-        with transaction(engine) as session:
-            record.record(session, _result(engine, scan_id, name))
-    return scan_id
-
-
-def _result(engine: Engine, scan_id: str, name: StageName) -> record.StageResult:
-    digest = stage_row(engine, scan_id, name).input_digest
-    match name:
-        case StageName.CLASSIFY:
-            return record.classified(scan_id, digest, inference_result())
-        case StageName.REPORT:
-            return record.StageResult(scan_id, name, {"key": "k"}, digest)
-        case _:
-            return record.from_message(finished(engine, scan_id, name))
 
 
 def deliveries(engine: Engine, webhook_id: str | None = None) -> list[WebhookDelivery]:

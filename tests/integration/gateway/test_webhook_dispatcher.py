@@ -40,10 +40,10 @@ from tests.integration.gateway.hooks import (
     SERVER_SECRET,
     add_hook,
     canceled_scan,
-    completed_scan,
     deliveries,
     let_time_pass,
 )
+from tests.integration.gateway.ledger import completed_scan
 from tests.listener import Listener, answer
 
 LOOPBACK = [ip_network("127.0.0.0/8")]

@@ -9,8 +9,9 @@ from neuroscan.contracts.problems import StageFailed
 from services.gateway.auth.principal import Principal
 from services.gateway.auth.service import AccessService
 from services.gateway.db.session import transaction
-from services.gateway.db.tables import ScanEvent
+from services.gateway.db.tables import Explanation, ScanEvent
 from services.gateway.pipeline import record
+from services.gateway.pipeline.record import StageRef
 from services.gateway.scans.repository import delete_scan
 from services.gateway.webhooks import outbox
 from services.gateway.webhooks.repository import delete_webhook
@@ -19,10 +20,15 @@ from tests.integration.gateway.hooks import (
     SERVER_SECRET,
     add_hook,
     canceled_scan,
-    completed_scan,
     deliveries,
 )
-from tests.integration.gateway.ledger import add_scan, scan_row
+from tests.integration.gateway.ledger import (
+    add_scan,
+    classified_scan,
+    completed_scan,
+    fail_for_good,
+    scan_row,
+)
 
 ADMIN = Principal(id="key:admin", role=Role.ADMIN)
 
@@ -64,11 +70,11 @@ def test_a_change_of_a_stage_alone_is_not_told(engine: Engine) -> None:
     scan_id = add_scan(engine)
     with transaction(engine) as session:
         session.add(ScanEvent(scan_id=scan_id, version=1, state=ScanState.RECEIVED))
-    problem = StageFailed().problem()
+    problem, ref = StageFailed().problem(), StageRef(scan_id, StageName.CLASSIFY)
     for attempt in (1, 2, 3):
         assert deliveries(engine, hook) == []
         with transaction(engine) as session:
-            record.attempt_failed(session, scan_id, StageName.CLASSIFY, attempt, problem, 3)
+            record.attempt_failed(session, ref, attempt, problem, 3)
     [row] = deliveries(engine, hook)
     assert (row.payload["state"], row.payload["version"]) == ("failed", 4)
 
@@ -126,3 +132,28 @@ def test_a_hook_that_is_being_deleted_holds_no_scan_up(engine: Engine) -> None:
         canceled_scan(engine)
         deleting.commit()
     assert [row.webhook_id for row in deliveries(engine)] == [staying]
+
+
+def test_a_retried_scan_is_told_of_again(engine: Engine) -> None:
+    hook = add_hook(engine, states=ALL_STATES)
+    scan_id = classified_scan(engine)
+    fail_for_good(engine, StageRef(scan_id, StageName.EXPLAIN))
+    with transaction(engine) as session:
+        record.retry(session, scan_id)
+    payloads = [row.payload for row in deliveries(engine, hook)]
+    assert [each["state"] for each in payloads] == ["classified", "failed", "classified"]
+    versions = [each["version"] for each in payloads]
+    assert versions == sorted(set(versions))
+
+
+def test_further_work_on_a_scan_tells_nothing(engine: Engine) -> None:
+    scan_id = completed_scan(engine)
+    hook = add_hook(engine, states=ALL_STATES)
+    row = Explanation(scan_id=scan_id, asked_by="key:test")
+    with transaction(engine) as session:
+        session.add(row)
+        session.flush()
+        record.open_track(session, scan_id, row.id, [StageName.EXPLAIN], "1" * 64)
+    fail_for_good(engine, StageRef(scan_id, StageName.EXPLAIN, row.id))
+    assert scan_row(engine, scan_id).version > 5
+    assert deliveries(engine, hook) == []

@@ -6,23 +6,29 @@ from neuroscan.contracts import problems
 from neuroscan.contracts.webhooks import DeliveryPage, NewWebhook, WebhookCreate, WebhookList
 from services.gateway.auth.principal import SUBMITTER, CurrentPrincipal
 from services.gateway.context import WebhookId, Webhooks
-from services.gateway.errors import responses
+from services.gateway.errors import Responses, responses
+from services.gateway.idempotency.once import KEY_PROBLEMS, REPLAYED, Once
 from services.gateway.scans.endpoints import CursorQuery, LimitQuery
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
+
+CREATED: Responses = {201: {"headers": REPLAYED}}
 
 
 @router.post(
     "",
     status_code=201,
     dependencies=[SUBMITTER],
-    responses=responses(problems.AddressRefused, problems.TooManyWebhooks, problems.InvalidRequest),
+    responses=CREATED
+    | responses(
+        problems.AddressRefused, problems.TooManyWebhooks, problems.InvalidRequest, *KEY_PROBLEMS
+    ),
 )
 def create_webhook(
-    webhooks: Webhooks, principal: CurrentPrincipal, new: WebhookCreate
+    webhooks: Webhooks, principal: CurrentPrincipal, new: WebhookCreate, once: Once
 ) -> NewWebhook:
     """Have changes of scans posted to a URL; the answer holds the signing secret, this once."""
-    return webhooks.create(new, principal)
+    return webhooks.create(new, principal, once)
 
 
 @router.get("", dependencies=[SUBMITTER])

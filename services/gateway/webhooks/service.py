@@ -21,6 +21,7 @@ from services.gateway.auth.principal import Principal
 from services.gateway.auth.secrets import ServerSecret, new_token
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Webhook, WebhookDelivery
+from services.gateway.idempotency.once import OnceOnly
 from services.gateway.paging import decode_cursor, encode_cursor
 from services.gateway.webhooks import repository
 from services.gateway.webhooks.addresses import AddressRules
@@ -38,7 +39,7 @@ class WebhookService:
         self._secret = secret
         self._rules = rules
 
-    def create(self, new: WebhookCreate, by: Principal) -> NewWebhook:
+    def create(self, new: WebhookCreate, by: Principal, once: OnceOnly | None = None) -> NewWebhook:
         """A new webhook; raises `AddressRefused` and `TooManyWebhooks`."""
         self._rules.check(new.url)
         secret = SECRET_PREFIX + new_token()
@@ -49,13 +50,16 @@ class WebhookService:
             states=list(dict.fromkeys(new.states)),
             secret=self._secret.encrypt(secret.encode()),
         )
+        made = NewWebhook(**_view(hook).model_dump(), secret=secret)
         with transaction(self._engine) as session:
             if repository.count_of_owner(session, by.id) >= WEBHOOKS_MAX:
                 raise TooManyWebhooks
             session.add(hook)
             audit.note(session, by, Action.CREATED, ObjectKind.WEBHOOK, hook.id)
+            if once is not None:
+                once.keep(session, made)
         log.info("webhook.created", webhook_id=hook.id)
-        return NewWebhook(**_view(hook).model_dump(), secret=secret)
+        return made
 
     def list(self, by: Principal) -> WebhookList:
         """The caller's webhooks; all of them for an admin."""

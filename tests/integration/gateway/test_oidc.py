@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from neuroscan.stack import Stack
-from neuroscan.stack.ports import free_ports
+from tests.integration.gateway.own_gateway import own_gateway
 from tests.token_server import AUDIENCE, TokenServer
 
 
@@ -24,34 +24,14 @@ def provider() -> Iterator[TokenServer]:
 @pytest.fixture(scope="module")
 def gateway(stack: Stack, provider: TokenServer) -> Iterator[str]:
     """A second gateway on the stack's servers, which knows the provider; its address."""
-    [port] = free_ports(1)
-    state = stack.state
-    environment = {
-        **os.environ,
-        "DATABASE_URL": state.database_url or "",
-        "BROKER_URL": state.broker_url or "",
-        "OBJECT_STORE_URL": state.object_store_url or "",
-        "SERVER_SECRET_FILE": str(stack.folder.server_secret),
-        "PORT": str(port),
-        "OIDC_ISSUER": provider.issuer,
-        "OIDC_AUDIENCE": AUDIENCE,
-        "OIDC_ROLE_CLAIM": "groups",
-        "OIDC_ROLES": "mri-admins=admin,mri-readers=clinician,mri-senders=submitter",
-    }
-    process = subprocess.Popen([sys.executable, "-m", "services.gateway"], env=environment)
-    url = f"http://127.0.0.1:{port}"
-    ends = time.monotonic() + 60
-    while True:
-        try:
-            if httpx.get(f"{url}/health/live", trust_env=False).is_success:
-                break
-        except httpx.HTTPError:
-            assert process.poll() is None
-            assert time.monotonic() < ends
-            time.sleep(0.2)
-    yield url
-    process.terminate()
-    process.wait(20)
+    with own_gateway(
+        stack,
+        OIDC_ISSUER=provider.issuer,
+        OIDC_AUDIENCE=AUDIENCE,
+        OIDC_ROLE_CLAIM="groups",
+        OIDC_ROLES="mri-admins=admin,mri-readers=clinician,mri-senders=submitter",
+    ) as running:
+        yield running.url
 
 
 @pytest.fixture

@@ -88,6 +88,18 @@ def test_the_secret_is_shown_once_and_not_readable_in_the_table(
     api.delete(f"/v1/webhooks/{made['id']}")
 
 
+def test_the_same_key_makes_one_webhook_and_shows_its_secret_again(api: httpx.Client) -> None:
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    first = api.post("/v1/webhooks", json={"url": LOCAL}, headers=key)
+    again = api.post("/v1/webhooks", json={"url": LOCAL}, headers=key)
+    assert again.status_code == 201
+    assert again.json() == first.json()
+    assert again.headers["Idempotency-Replayed"] == "true"
+    other = api.post("/v1/webhooks", json={"url": f"{LOCAL}/other"}, headers=key)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
+    api.delete(f"/v1/webhooks/{first.json()['id']}")
+
+
 def test_one_sees_own_webhooks_and_an_admin_all(api: httpx.Client, caller: Caller) -> None:
     first, second = caller("submitter"), caller("clinician")
     mine = create(first).json()

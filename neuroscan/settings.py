@@ -1,11 +1,15 @@
 """Settings from the environment, one class a concern; every service reads only what it names."""
 
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from neuroscan.contracts.enums import Role
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # The one line that names the model in use when nobody chooses another.
@@ -142,3 +146,69 @@ class GatewaySettings(DatabaseSettings):
     def _split_hosts(cls, value: object) -> object:
         """`ALLOWED_HOSTS` is a list of names with commas between them."""
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+
+class WebhookSettings(_FromEnvironment):
+    """`WEBHOOK_ALLOWED_NETWORKS`: where notices may go beside public addresses, HTTP included.
+
+    Networks with commas between them, as in `10.0.0.0/8,127.0.0.0/8`; none by default.
+    """
+
+    webhook_allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+
+    @field_validator("webhook_allowed_networks", mode="before")
+    @classmethod
+    def _split_networks(cls, value: object) -> object:
+        return (
+            tuple(filter(None, map(str.strip, value.split(","))))
+            if isinstance(value, str)
+            else value
+        )
+
+
+class OidcSettings(_FromEnvironment):
+    """The identity provider whose tokens are taken beside API keys; none without `OIDC_ISSUER`.
+
+    `OIDC_AUDIENCE` is what a token's `aud` must hold. `OIDC_JWKS_URL` is found by the issuer's
+    discovery document when it is not set. `OIDC_ROLES` maps values of the claim `OIDC_ROLE_CLAIM`
+    (dots lead into objects: `realm_access.roles`) to roles: `neuroscan-admins=admin,readers=...`.
+    """
+
+    oidc_issuer: str | None = None
+    oidc_audience: str | None = None
+    oidc_jwks_url: str | None = None
+    oidc_role_claim: str = "roles"
+    oidc_roles: Annotated[dict[str, Role], NoDecode] = {}
+
+    @field_validator("oidc_issuer", "oidc_audience", "oidc_jwks_url", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
+
+    @field_validator("oidc_issuer", "oidc_jwks_url")
+    @classmethod
+    def _check_url(cls, value: str | None) -> str | None:
+        if value and not is_https_or_loopback(value):
+            raise ValueError("must begin with https:// (http:// on loopback only)")
+        return value
+
+    @field_validator("oidc_roles", mode="before")
+    @classmethod
+    def _split_roles(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.rpartition("=") for part in value.split(",") if part.strip()]
+        return {claim.strip(): role.strip() for claim, _, role in pairs}
+
+    @model_validator(mode="after")
+    def _check_complete(self) -> Self:
+        if self.oidc_issuer and not (self.oidc_audience and self.oidc_roles):
+            raise ValueError("OIDC_ISSUER needs OIDC_AUDIENCE and OIDC_ROLES beside it.")
+        return self
+
+
+def is_https_or_loopback(url: str) -> bool:
+    """Whether what is read from a URL can't be changed on its way."""
+    parts = urlsplit(url)
+    local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
+    return bool(parts.hostname) and (parts.scheme == "https" or local)

@@ -178,3 +178,16 @@ class DeliveryState(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"
     FAILED = "failed"
+
+
+class DeliveryFault(StrEnum):
+    """Why the last try to deliver a notice did not succeed."""
+
+    ADDRESS_REFUSED = "address_refused"
+    UNREACHABLE = "unreachable"
+    TLS_FAILED = "tls_failed"
+    NO_ANSWER = "no_answer"
+    TIMED_OUT = "timed_out"
+    BAD_STATUS = "bad_status"
+    OWNER_GONE = "owner_gone"
+    SECRET_LOST = "secret_lost"  # noqa: S105 - not a secret

@@ -315,6 +315,12 @@ class DuplicatePatient(Conflict):
     default_detail = "Another patient has this medical record number. Search for it."
 
 
+class TooManyWebhooks(Conflict):
+    code = "too_many_webhooks"
+    title = "The caller has too many webhooks"
+    default_detail = "A caller may have 20 webhooks. Delete one that is not needed."
+
+
 class IdempotencyConflict(Conflict):
     code = "idempotency_conflict"
     title = "The idempotency key was used for something else"

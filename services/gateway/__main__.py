@@ -6,7 +6,7 @@ import sys
 import uvicorn
 from prometheus_client import start_http_server
 
-from neuroscan.settings import SecretSettings
+from neuroscan.settings import OidcSettings, SecretSettings, WebhookSettings
 from neuroscan.telemetry import configure_logs
 from services.gateway.app import create_app
 
@@ -17,6 +17,8 @@ def main() -> None:
     port = int(os.environ.get("PORT", "8000"))
     try:
         SecretSettings().read()
+        OidcSettings()
+        WebhookSettings()
     except (ValueError, OSError) as error:
         sys.exit(f"gateway: {error}")
     configure_logs("gateway")

@@ -10,7 +10,13 @@ from fastapi_offline import FastAPIOffline
 from neuroscan import NOTICE, __version__
 from neuroscan.imaging.pool import DecodePool
 from neuroscan.queues import broker_client
-from neuroscan.settings import BrokerSettings, GatewaySettings, SecretSettings
+from neuroscan.settings import (
+    BrokerSettings,
+    GatewaySettings,
+    OidcSettings,
+    SecretSettings,
+    WebhookSettings,
+)
 from services.gateway import errors
 from services.gateway.analyses import endpoints as analysis_endpoints
 from services.gateway.analyses.service import AnalysisService
@@ -18,6 +24,7 @@ from services.gateway.audit import endpoints as audit_endpoints
 from services.gateway.audit.service import AuditService
 from services.gateway.auth import endpoints as access_endpoints
 from services.gateway.auth.middleware import Authentication
+from services.gateway.auth.oidc import OidcVerifier
 from services.gateway.auth.secrets import ServerSecret
 from services.gateway.auth.service import AccessService
 from services.gateway.batches import endpoints as batch_endpoints
@@ -46,6 +53,9 @@ from services.gateway.scans.service import ScanService
 from services.gateway.stages import endpoints as stage_endpoints
 from services.gateway.stages.service import StageService
 from services.gateway.web import endpoints as web_endpoints
+from services.gateway.webhooks import endpoints as webhook_endpoints
+from services.gateway.webhooks.addresses import AddressRules
+from services.gateway.webhooks.service import WebhookService
 
 DESCRIPTION = f"""
 Send one brain-MRI slice; get its class with a calibrated confidence, where the network looked,
@@ -73,6 +83,7 @@ class State(TypedDict):
     events: EventService
     limits: Limits
     keeper: Keeper
+    webhooks: WebhookService
 
 
 def create_app() -> FastAPI:
@@ -107,6 +118,7 @@ def create_app() -> FastAPI:
         access_endpoints,
         health_endpoints,
         card_endpoints,
+        webhook_endpoints,
     ):
         app.include_router(endpoints.router, responses=errors.other_responses())
     app.include_router(web_endpoints.router)
@@ -129,6 +141,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[State]:
     )
     decoder.warm_up()
     secret = ServerSecret(SecretSettings().read())
+    oidc = OidcVerifier.from_settings(OidcSettings())
+    rules = AddressRules(WebhookSettings().webhook_allowed_networks)
     scans = ScanService(pipeline)
     limits = Limits(settings, BrokerSettings(), pipeline.engine)
     intake = Intake(pipeline, decoder)
@@ -137,7 +151,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[State]:
     health = HealthChecks(pipeline, broker_client(BrokerSettings()))
     try:
         yield {
-            "access": AccessService(pipeline.engine, secret),
+            "access": AccessService(pipeline.engine, secret, oidc),
             "intake": intake,
             "scans": scans,
             "explanations": ExplanationService(pipeline),
@@ -152,10 +166,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[State]:
             "events": EventService(pipeline.engine, scans),
             "limits": limits,
             "keeper": Keeper(pipeline.engine, settings, secret),
+            "webhooks": WebhookService(pipeline.engine, secret, rules),
         }
     finally:
         await changes.close()
         await limits.close()
         health.close()
+        if oidc is not None:
+            oidc.close()
         decoder.close()
         pipeline.close()

@@ -18,6 +18,7 @@ from services.gateway.reviews.service import ReviewService
 from services.gateway.scans.intake import Intake
 from services.gateway.scans.service import ScanService
 from services.gateway.stages.service import StageService
+from services.gateway.webhooks.service import WebhookService
 
 
 def _scans(request: Request) -> ScanService:
@@ -85,6 +86,11 @@ def _batches(request: Request) -> BatchService:
     return service
 
 
+def _webhooks(request: Request) -> WebhookService:
+    service: WebhookService = request.state.webhooks
+    return service
+
+
 def _request_id(request: Request) -> str:
     request_id: str = request.state.request_id
     return request_id
@@ -100,6 +106,10 @@ def _scan_id(scan_id: Annotated[UUID, Path(description="The scan's id")]) -> str
 
 def _patient_id(patient_id: Annotated[UUID, Path(description="The patient's id")]) -> str:
     return str(patient_id)
+
+
+def _webhook_id(webhook_id: Annotated[UUID, Path(description="The webhook's id")]) -> str:
+    return str(webhook_id)
 
 
 Scans = Annotated[ScanService, Depends(_scans)]
@@ -119,3 +129,5 @@ RequestId = Annotated[str, Depends(_request_id)]
 ScanId = Annotated[str, Depends(_scan_id)]
 BatchId = Annotated[str, Depends(_batch_id)]
 PatientId = Annotated[str, Depends(_patient_id)]
+Webhooks = Annotated[WebhookService, Depends(_webhooks)]
+WebhookId = Annotated[str, Depends(_webhook_id)]

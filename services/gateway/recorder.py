@@ -1,7 +1,8 @@
 """`python -m services.gateway.recorder`: the gateway's own worker, the only writer of results.
 
 A pool of threads takes the workers' messages and does the two stages that are HTTP calls; beside
-it the sweeper mends what fell through. It ends on SIGTERM after the tasks at hand.
+it the sweeper mends what fell through and the dispatcher sends webhooks' notices. It ends on
+SIGTERM after the tasks at hand.
 """
 
 import os
@@ -30,13 +31,23 @@ from neuroscan.queues import (
     serve,
     task_name,
 )
-from neuroscan.settings import BrokerSettings, GatewaySettings, RetentionSettings
+from neuroscan.settings import (
+    BrokerSettings,
+    GatewaySettings,
+    RetentionSettings,
+    SecretSettings,
+    WebhookSettings,
+)
 from neuroscan.telemetry import configure_logs, get_logger
+from services.gateway.auth.secrets import ServerSecret
 from services.gateway.db.session import transaction
 from services.gateway.maintenance.worker import Maintenance
 from services.gateway.pipeline import own_stages, record, results
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.pipeline.sweeper import Sweeper
+from services.gateway.webhooks.addresses import AddressRules
+from services.gateway.webhooks.dispatcher import Dispatcher
+from services.gateway.webhooks.sender import Sender
 
 SERVICE = "recorder"
 CONCURRENCY = 4
@@ -127,23 +138,27 @@ def main() -> None:
     """Run the recorder until SIGTERM."""
     configure_logs(SERVICE)
     settings, broker_settings = GatewaySettings(), BrokerSettings()
-    pipeline = Pipeline.open(settings, pool_size=CONCURRENCY + 6)
+    pipeline = Pipeline.open(settings, pool_size=CONCURRENCY + 10)
     app = celery_app(SERVICE, broker_settings)
     queues = [RECORDER_QUEUE, STAGE_QUEUES[StageName.REPORT]]
     heartbeat = Heartbeat(SERVICE, broker_settings, queues, _end)
     Recorder(pipeline, broker_settings, heartbeat).register(app)
     sweeper = Sweeper(pipeline.engine, pipeline.publisher, pipeline.storage, settings)
+    sender = Sender(AddressRules(WebhookSettings().webhook_allowed_networks))
+    dispatcher = Dispatcher(pipeline.engine, ServerSecret(SecretSettings().read()), sender)
 
     maintenance = Maintenance(pipeline, RetentionSettings())
 
     def begin(**_: object) -> None:
         sweeper.start()
         maintenance.start()
+        dispatcher.start()
         heartbeat.start()
 
     def end(**_: object) -> None:
         heartbeat.stop()
         maintenance.stop()
+        dispatcher.stop()
         sweeper.stop()
 
     worker_ready.connect(begin, weak=False)

@@ -15,8 +15,9 @@ from neuroscan.contracts.access import (
 )
 from services.gateway.auth.middleware import COOKIE, session_token
 from services.gateway.auth.principal import ADMIN, ANYBODY, SUBMITTER, CurrentPrincipal
-from services.gateway.auth.service import SESSION_LIFETIME, Opened
+from services.gateway.auth.service import Opened
 from services.gateway.context import Access
+from services.gateway.db.tables import now
 from services.gateway.errors import Responses, header, responses
 from services.gateway.idempotency.once import KEY_PROBLEMS, REPLAYED, Once
 
@@ -32,7 +33,13 @@ KeyId = Annotated[str, Path(description="The key's id", pattern="^[a-z0-9]{1,32}
 @router.post(
     "/session",
     dependencies=[ANYBODY],
-    responses=COOKIE_SET | responses(problems.Unauthenticated, problems.InvalidRequest),
+    responses=COOKIE_SET
+    | responses(
+        problems.Unauthenticated,
+        problems.Forbidden,
+        problems.InvalidRequest,
+        problems.Unavailable,
+    ),
 )
 def open_session(
     request: Request, response: Response, access: Access, proof: SessionCreate
@@ -42,7 +49,7 @@ def open_session(
     response.set_cookie(
         COOKIE,
         opened.token,
-        max_age=int(SESSION_LIFETIME.total_seconds()),
+        max_age=max(0, int((opened.view.expires_at - now()).total_seconds())),
         httponly=True,
         samesite="strict",
         secure=request.url.scheme == "https",
@@ -110,8 +117,8 @@ def _open(access: Access, proof: SessionCreate) -> Opened:
             return access.open_with_key(key)
         case SessionCreate(key=None, code=str(code), token=None):
             return access.open_with_code(code)
-        case SessionCreate(key=None, code=None, token=str()):
-            raise problems.Unauthenticated("No identity provider is set up here. Use an API key.")
+        case SessionCreate(key=None, code=None, token=str(token)):
+            return access.open_with_token(token)
         case _:
             raise problems.InvalidRequest("Send one of `key`, `code` and `token`.")
 

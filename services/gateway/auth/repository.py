@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, and_, or_, update
+from sqlalchemy import ColumnElement, and_, func, not_, or_, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, delete, select
 
 from services.gateway.db.tables import ApiKey, BrowserSession, LinkCode, now
 
+# How the id of a principal begins that is an API key.
+KEY_OWNER = "key:"
 # `last_used_at` is written at most this often.
 _USE_NOTED_EVERY = timedelta(minutes=1)
 
@@ -24,7 +27,7 @@ class OpenSession:
 
 def live_key(session: Session, key_id: str) -> ApiKey | None:
     """A key that is neither revoked nor expired."""
-    return session.exec(select(ApiKey).where(ApiKey.id == key_id, *_key_lives())).one_or_none()
+    return session.exec(select(ApiKey).where(ApiKey.id == key_id, *key_lives())).one_or_none()
 
 
 def note_use(session: Session, key: ApiKey) -> None:
@@ -70,7 +73,7 @@ def open_session(session: Session, token_mac: str) -> OpenSession | None:
         .where(
             BrowserSession.token_mac == token_mac,
             col(BrowserSession.expires_at) > now(),
-            or_(col(BrowserSession.key_id).is_(None), and_(*_key_lives())),
+            or_(col(BrowserSession.key_id).is_(None), and_(*key_lives())),
         )
     ).one_or_none()
     if row is None:
@@ -101,6 +104,14 @@ def forget_ended(session: Session) -> None:
     session.execute(delete(LinkCode).where(col(LinkCode.expires_at) < now()))
 
 
-def _key_lives() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def owner_lives(owner: Mapped[str]) -> ColumnElement[bool]:
+    """The condition that a principal is no API key, or one that is neither revoked nor expired."""
+    key_id = func.substr(owner, len(KEY_OWNER) + 1)
+    of_key = select(ApiKey.id).where(col(ApiKey.id) == key_id, *key_lives()).exists()
+    return or_(not_(owner.startswith(KEY_OWNER)), of_key)
+
+
+def key_lives() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """The conditions that a key is neither revoked nor expired."""
     expires = col(ApiKey.expires_at)
     return (col(ApiKey.revoked_at).is_(None), or_(expires.is_(None), expires > now()))

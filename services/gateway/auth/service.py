@@ -12,6 +12,7 @@ from neuroscan.contracts.enums import Role
 from neuroscan.contracts.problems import InvalidRequest, NotFound, Unauthenticated
 from neuroscan.telemetry import get_logger
 from services.gateway.auth import repository
+from services.gateway.auth.oidc import OidcVerifier
 from services.gateway.auth.principal import Principal
 from services.gateway.auth.secrets import ServerSecret, new_token, same
 from services.gateway.db.session import transaction
@@ -37,13 +38,21 @@ class Opened:
 class AccessService:
     """Keys, sessions and links, over the ledger."""
 
-    def __init__(self, engine: Engine, secret: ServerSecret) -> None:
+    def __init__(
+        self, engine: Engine, secret: ServerSecret, oidc: OidcVerifier | None = None
+    ) -> None:
         self._engine = engine
         self._secret = secret
+        self._oidc = oidc
 
     def by_bearer(self, text: str) -> Principal:
-        """The caller with this bearer token; raises `Unauthenticated`."""
-        return self.by_key(text)
+        """The caller with this API key or this token of the identity provider.
+
+        Raises `Unauthenticated`, and what `OidcVerifier.identify` raises for a token.
+        """
+        if self._oidc is None or text.startswith(f"{KEY_PREFIX}_"):
+            return self.by_key(text)
+        return self._oidc.identify(text).principal
 
     def by_key(self, text: str) -> Principal:
         """The caller with this API key; raises `Unauthenticated`."""
@@ -125,15 +134,26 @@ class AccessService:
             raise Unauthenticated("The link was used already or is too old. Ask for another.")
         return self.open_session(_principal_of(key.id, key.role))
 
-    def open_session(self, principal: Principal) -> Opened:
+    def open_with_token(self, text: str) -> Opened:
+        """A session for a page whose user signed in elsewhere; ends with the token at the latest.
+
+        Raises what `OidcVerifier.identify` raises, `Unauthenticated` without a provider.
+        """
+        if self._oidc is None:
+            raise Unauthenticated("No identity provider is set up here. Use an API key.")
+        identity = self._oidc.identify(text)
+        return self.open_session(identity.principal, until=identity.expires_at)
+
+    def open_session(self, principal: Principal, until: datetime | None = None) -> Opened:
         """A session of a caller who has proved who it is."""
         token = new_token()
+        longest = now() + SESSION_LIFETIME
         row = BrowserSession(
             token_mac=self._secret.mac("session", token),
             principal=principal.id,
             role=principal.role,
             key_id=principal.key_id,
-            expires_at=now() + SESSION_LIFETIME,
+            expires_at=min(longest, until) if until else longest,
         )
         with transaction(self._engine) as session:
             repository.forget_ended(session)

@@ -374,19 +374,36 @@ class Webhook(SQLModel, table=True):
 
 
 class WebhookDelivery(SQLModel, table=True):
-    """One notice to one webhook, written in the transaction of the change that it tells of."""
+    """One notice to one webhook, written in the transaction of the change that it tells of.
+
+    `payload` is the notice's data. A pending one is tried at `next_at`, which is moved ahead as a
+    lease by whoever tries it. It goes with its scan: nothing is told of one that was deleted.
+    """
 
     __tablename__ = "webhook_delivery"
     __table_args__ = (
-        Index("webhook_delivery_due", "next_at", postgresql_where=text("state = 'pending'")),
+        Index(
+            "webhook_delivery_due",
+            "webhook_id",
+            "next_at",
+            postgresql_where=text("state = 'pending'"),
+        ),
         Index("webhook_delivery_newest", "webhook_id", text("id DESC")),
+        Index("webhook_delivery_scan", "scan_id"),
+        Index(
+            "webhook_delivery_finished",
+            "finished_at",
+            postgresql_where=text("finished_at IS NOT NULL"),
+        ),
     )
 
     id: str = Field(default_factory=new_id, primary_key=True, sa_type=_ID)
     webhook_id: str = Field(
         sa_column=Column(_ID, ForeignKey("webhook.id", ondelete="CASCADE"), nullable=False)
     )
-    scan_id: str = Field(sa_type=_ID)
+    scan_id: str = Field(
+        sa_column=Column(_ID, ForeignKey("scan.id", ondelete="CASCADE"), nullable=False)
+    )
     payload: Json = Field(sa_type=JSONB)
     state: str = DeliveryState.PENDING
     attempts: int = 0

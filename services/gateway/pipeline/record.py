@@ -20,6 +20,7 @@ from neuroscan.contracts.spatial import MeasureResult
 from services.gateway.db.tables import OWN_TRACK, STAGE_ORDER, Json, Scan, ScanEvent, Stage, now
 from services.gateway.pipeline.keys import scan_prefix
 from services.gateway.scans.repository import order_erasures
+from services.gateway.webhooks import outbox
 
 STATE_AFTER = {
     StageName.CLASSIFY: ScanState.CLASSIFIED,
@@ -339,6 +340,8 @@ def _changed(
     session.add(scan)
     if stage is not None:
         session.add(stage)
+    if state is not None:
+        outbox.enqueue(session, scan)
     session.add(
         ScanEvent(
             scan_id=scan.id,

@@ -39,6 +39,7 @@ from services.gateway.pipeline.assembly import Pipeline, patiently
 from services.gateway.pipeline.record import StageRef
 from services.gateway.scans import repository
 from services.gateway.scans.erase import discard_objects
+from services.gateway.webhooks import outbox
 
 ROUTE = "POST /v1/scans"
 _COMMIT_PATIENCE_S = 5.0
@@ -210,6 +211,7 @@ class Intake:
                 else:
                     record.queue_stage(stage)
             session.add(stage)
+        outbox.enqueue(session, scan)
         session.add(ScanEvent(scan_id=scan.id, version=scan.version, state=scan.state))
         audit.note(session, sender.principal, Action.CREATED, ObjectKind.SCAN, scan.id)
         if sender.batch is not None:

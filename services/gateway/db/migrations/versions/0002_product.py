@@ -215,7 +215,7 @@ def _webhooks() -> None:
         sa.Column(
             "webhook_id", ID, sa.ForeignKey("webhook.id", ondelete="CASCADE"), nullable=False
         ),
-        sa.Column("scan_id", ID, nullable=False),
+        sa.Column("scan_id", ID, sa.ForeignKey("scan.id", ondelete="CASCADE"), nullable=False),
         sa.Column("payload", JSON, nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -228,11 +228,19 @@ def _webhooks() -> None:
     op.create_index(
         "webhook_delivery_due",
         "webhook_delivery",
-        ["next_at"],
+        ["webhook_id", "next_at"],
         postgresql_where=sa.text("state = 'pending'"),
     )
     op.create_index(
         "webhook_delivery_newest", "webhook_delivery", ["webhook_id", sa.text("id DESC")]
+    )
+    # One scan's notices are told in order, and go with it.
+    op.create_index("webhook_delivery_scan", "webhook_delivery", ["scan_id"])
+    op.create_index(
+        "webhook_delivery_finished",
+        "webhook_delivery",
+        ["finished_at"],
+        postgresql_where=sa.text("finished_at IS NOT NULL"),
     )
 
 

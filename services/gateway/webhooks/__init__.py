@@ -1,0 +1,1 @@
+"""Signed notices of a scan's changes to addresses that callers name."""

@@ -1,0 +1,32 @@
+"""Write the notices of a scan's change, in the transaction of the change itself."""
+
+from sqlmodel import Session
+
+from neuroscan.contracts.enums import ScanState, TumorClass
+from neuroscan.contracts.webhooks import NoticeData
+from services.gateway.db.tables import Scan, WebhookDelivery
+from services.gateway.webhooks import repository
+
+
+def enqueue(session: Session, scan: Scan) -> None:
+    """Tell the webhooks that want it of the scan's state, if it is a new one.
+
+    To be called before the change's own `ScanEvent` is added: the events so far say which state
+    was told last. Without webhooks it costs one query of an empty table.
+    """
+    hooks = repository.listeners(session, scan)
+    if not hooks:
+        return
+    payload = _data(scan).model_dump(mode="json", exclude_none=True)
+    for webhook_id in hooks:
+        session.add(WebhookDelivery(webhook_id=webhook_id, scan_id=scan.id, payload=payload))
+
+
+def _data(scan: Scan) -> NoticeData:
+    return NoticeData(
+        scan_id=scan.id,
+        state=ScanState(scan.state),
+        version=scan.version,
+        label=TumorClass(scan.label) if scan.label else None,
+        links={"self": f"/v1/scans/{scan.id}"},
+    )

@@ -18,12 +18,14 @@ from services.gateway.auth.middleware import Authentication
 from services.gateway.auth.principal import ANYBODY
 from services.gateway.auth.secrets import ServerSecret
 from services.gateway.auth.service import AccessService
+from services.gateway.document import complete_document
 from services.gateway.health import endpoints as health_endpoints
 from services.gateway.health.checks import HealthChecks
 from services.gateway.middleware import RequestEnvelope
 from services.gateway.patients import endpoints as patient_endpoints
 from services.gateway.patients.service import PatientService
 from services.gateway.pipeline.assembly import Pipeline
+from services.gateway.scans import artefact_endpoints
 from services.gateway.scans import endpoints as scan_endpoints
 from services.gateway.scans.intake import Intake
 from services.gateway.scans.service import ScanService
@@ -63,7 +65,8 @@ def create_app() -> FastAPI:
     app.add_middleware(RequestEnvelope, allowed_hosts=settings.allowed_hosts)
     errors.install(app)
     for endpoints in (scan_endpoints, patient_endpoints, access_endpoints, health_endpoints):
-        app.include_router(endpoints.router, responses=errors.other_responses())
+        app.include_router(endpoints.router)
+    app.include_router(artefact_endpoints.router)
     app.add_api_route(
         "/",
         _to_docs,
@@ -71,6 +74,7 @@ def create_app() -> FastAPI:
         include_in_schema=False,
         response_class=RedirectResponse,
     )
+    complete_document(app)
     return app
 
 

@@ -9,13 +9,17 @@ EXTRAS := gateway inference explain spatial reports training
 COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --generate-hashes --python-version 3.11 \
 	--python-platform x86_64-manylinux_2_34 --no-header --no-emit-index-url --no-emit-find-links
 
-.PHONY: help demo test up lint lock setup clean
+.PHONY: help demo test up lint lock setup clean chaos fuzz load schema
 
 help:
 	@echo "make demo   the whole system on slices that it makes itself; results in demo-output/"
 	@echo "make test   every check and every test"
 	@echo "make up     keep the system running on http://127.0.0.1:8000"
 	@echo "make lint   the checks without the tests"
+	@echo "make chaos  200 scans while every part is killed, frozen or emptied (see docs/operations.md)"
+	@echo "make fuzz   5,000 mutated files against a running gateway"
+	@echo "make load   how fast the API answers, with 1,000 and with 100,000 scans stored"
+	@echo "make schema 2,000 requests that schemathesis draws from the OpenAPI document"
 	@echo "make lock   pin the packages anew (UPGRADE=1: to their newest versions)"
 	@echo "make clean  remove what was built, but not .venv and neuroscan-data"
 
@@ -40,6 +44,18 @@ lint: $(READY)
 
 test: lint
 	$(BIN)/pytest
+
+chaos: $(READY)
+	$(BIN)/python -m tests.chaos
+
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz
+
+load: $(READY)
+	$(BIN)/python -m benchmarks.load
+
+schema: $(READY)
+	$(BIN)/python -m tests.integration.gateway.schema
 
 # Every service's own list follows the one that the tests ran with.
 lock: $(READY)

@@ -6,6 +6,7 @@ Only services import this: it needs FastAPI and uvicorn, which the library itsel
 import re
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from traceback import format_tb
 from typing import Literal
 
@@ -133,10 +134,13 @@ def answer_with_problems(app: FastAPI) -> None:
 def problem_response(error: NeuroscanError, path: str) -> JSONResponse:
     """The error as an answer to a request for `path`."""
     problem = error.problem(instance=path)
+    headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else {}
+    if problem.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(
         problem.model_dump(mode="json"),
         status_code=problem.status,
-        headers={"Retry-After": str(error.retry_after_s)} if error.retry_after_s else None,
+        headers=headers,
         media_type=PROBLEM_MEDIA_TYPE,
     )
 

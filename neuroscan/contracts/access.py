@@ -3,15 +3,21 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
+from pydantic.json_schema import SkipJsonSchema
 
-from neuroscan.contracts.base import Contract
+from neuroscan.contracts.base import LEFT_OUT, Contract
 from neuroscan.contracts.enums import Role
+from neuroscan.contracts.moments import Moment
 
 KeyName = Annotated[
     str,
     StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]*$"
+        strip_whitespace=True,
+        min_length=1,
+        max_length=100,
+        # One line, with one character at least that can be seen.
+        pattern=r"^[^\x00-\x1f]*[^\s\x00-\x1f\x85][^\x00-\x1f]*$",
     ),
 ]
 Secret = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
@@ -22,7 +28,7 @@ class KeyCreate(Contract):
 
     name: KeyName
     role: Role
-    expires_at: datetime | None = None
+    expires_at: Moment | None = None
 
 
 class KeyView(Contract):
@@ -53,9 +59,11 @@ class KeyList(Contract):
 class SessionCreate(Contract):
     """One of three: an API key, a link's code, or an identity provider's token."""
 
-    key: Secret | None = None
-    code: Secret | None = None
-    token: Secret | None = None
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    key: Annotated[Secret | SkipJsonSchema[None], LEFT_OUT] = None
+    code: Annotated[Secret | SkipJsonSchema[None], LEFT_OUT] = None
+    token: Annotated[Secret | SkipJsonSchema[None], LEFT_OUT] = None
 
 
 class SessionView(Contract):

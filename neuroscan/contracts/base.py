@@ -1,6 +1,16 @@
 """The base of every model that crosses a boundary."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    del schema["default"]
+
+
+# For a field that may be left out, whose default means nothing to a caller: not in the document.
+LEFT_OUT = Field(json_schema_extra=_without_default)
 
 
 class Contract(BaseModel):

@@ -1,23 +1,28 @@
 """Patients as the API takes and gives them. These types hold names: never log them."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
+from pydantic.json_schema import SkipJsonSchema
 
-from neuroscan.contracts.base import Contract
+from neuroscan.contracts.base import LEFT_OUT, Contract
 from neuroscan.contracts.enums import Sex
+from neuroscan.contracts.moments import Day
 
 # Postgres stores no null character in text.
 _STORABLE = r"^[^\x00]*$"
 
+# With one character at least that can be seen.
+_SAYS_SOMETHING = r"^[^\x00]*[^\s\x00\x1c-\x1f\x85][^\x00]*$"
+
 RecordNumber = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=_STORABLE),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=_SAYS_SOMETHING),
 ]
 PersonName = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_STORABLE),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_SAYS_SOMETHING),
 ]
 Notes = Annotated[str, StringConstraints(max_length=4000, pattern=_STORABLE)]
 
@@ -27,7 +32,7 @@ class PatientCreate(Contract):
 
     medical_record_number: RecordNumber
     name: PersonName | None = None
-    birth_date: date | None = None
+    birth_date: Day | None = None
     sex: Sex = Sex.UNKNOWN
     notes: Notes = ""
 
@@ -35,11 +40,11 @@ class PatientCreate(Contract):
 class PatientUpdate(Contract):
     """Changed fields only; a field that is left out stays."""
 
-    medical_record_number: RecordNumber | None = None
-    name: PersonName | None = None
-    birth_date: date | None = None
-    sex: Sex | None = None
-    notes: Notes | None = None
+    medical_record_number: Annotated[RecordNumber | SkipJsonSchema[None], LEFT_OUT] = None
+    name: Annotated[PersonName | None, LEFT_OUT] = None
+    birth_date: Annotated[Day | None, LEFT_OUT] = None
+    sex: Annotated[Sex | SkipJsonSchema[None], LEFT_OUT] = None
+    notes: Annotated[Notes | SkipJsonSchema[None], LEFT_OUT] = None
 
 
 class PatientView(PatientCreate):

@@ -30,6 +30,7 @@ from services.gateway.auth.service import AccessService
 from services.gateway.batches import endpoints as batch_endpoints
 from services.gateway.batches.service import BatchService
 from services.gateway.card import endpoints as card_endpoints
+from services.gateway.document import complete_document
 from services.gateway.events import endpoints as event_endpoints
 from services.gateway.events.changes import Changes
 from services.gateway.events.service import EventService
@@ -47,6 +48,7 @@ from services.gateway.patients.service import PatientService
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.reviews import endpoints as review_endpoints
 from services.gateway.reviews.service import ReviewService
+from services.gateway.scans import artefact_endpoints
 from services.gateway.scans import endpoints as scan_endpoints
 from services.gateway.scans.intake import Intake
 from services.gateway.scans.service import ScanService
@@ -104,7 +106,6 @@ def create_app() -> FastAPI:
     app.add_middleware(RequestEnvelope, allowed_hosts=settings.allowed_hosts)
     errors.install(app)
     once.install(app)
-    # A path of one word below a scan is taken for an artefact by the scans' own routes: these last.
     for endpoints in (
         event_endpoints,
         explanation_endpoints,
@@ -112,6 +113,7 @@ def create_app() -> FastAPI:
         stage_endpoints,
         review_endpoints,
         scan_endpoints,
+        artefact_endpoints,
         batch_endpoints,
         patient_endpoints,
         audit_endpoints,
@@ -120,8 +122,9 @@ def create_app() -> FastAPI:
         card_endpoints,
         webhook_endpoints,
     ):
-        app.include_router(endpoints.router, responses=errors.other_responses())
+        app.include_router(endpoints.router)
     app.include_router(web_endpoints.router)
+    complete_document(app)
     return app
 
 

@@ -1,13 +1,16 @@
 """Every error leaves as problem details, and stands in the OpenAPI document."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from neuroscan.contracts.problems import (
     BadRequest,
@@ -41,18 +44,12 @@ def responses(*errors: type[NeuroscanError]) -> Responses:
     by_status: dict[int, list[type[NeuroscanError]]] = defaultdict(list)
     for error in errors:
         by_status[int(error.status)].append(error)
-    return {
-        status: _problem("; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds))
-        for status, kinds in by_status.items()
-    }
+    return {status: describe_problems(kinds) for status, kinds in by_status.items()}
 
 
-def other_responses() -> Responses:
-    """The OpenAPI response of every route for what can happen to any request."""
-    return {"default": _problem("Any other problem, by its `code`")}
-
-
-def _problem(description: str) -> dict[str, Any]:
+def describe_problems(kinds: Sequence[type[NeuroscanError]]) -> dict[str, Any]:
+    """One OpenAPI response for problems of the same status."""
+    description = "; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds)
     # By reference, since a `model` would be listed as plain JSON too; the scan brings the schema.
     schema = {"$ref": "#/components/schemas/Problem"}
     return {"description": description, "content": {PROBLEM_MEDIA_TYPE: {"schema": schema}}}
@@ -100,4 +97,15 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     answer = problem_response(ours, request.url.path)
     for name, value in (error.headers or {}).items():
         answer.headers[name] = value
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = ", ".join(sorted(_allowed(request)))
     return answer
+
+
+def _allowed(request: Request) -> set[str]:
+    """The methods of every route on the path; Starlette knows those of the first."""
+    allowed: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        if route.methods and route.path and compile_path(route.path)[0].match(request.url.path):
+            allowed |= route.methods
+    return allowed

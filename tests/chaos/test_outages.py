@@ -1,15 +1,12 @@
 """Parts that are away, frozen or forgetful for a while: every scan completes, none twice."""
 
-import os
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
-from neuroscan.queues import broker_client
-from neuroscan.settings import BrokerSettings
 from neuroscan.stack import Stack
+from tests.chaos.faults import empty_broker, freeze, pool_child, running
 from tests.chaos.runs import check_run
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(400)]
@@ -37,12 +34,6 @@ def test_a_part_that_is_asked_to_end_in_the_middle_of_its_work(stack: Stack, ser
     check_run(stack, f"term-{service}", lambda: stack.kill(service, signal.SIGTERM))
 
 
-def empty_broker(stack: Stack) -> None:
-    settings = BrokerSettings(broker_url=stack.state.broker_url or "")
-    # FLUSHALL is no command of the project's own client.
-    broker_client(settings).execute_command("FLUSHALL")  # type: ignore[attr-defined]
-
-
 def take_store_away(stack: Stack, for_s: float) -> None:
     """Put a file in the folder's place: root could write into a read-only folder."""
     folder = stack.folder.objects
@@ -51,24 +42,3 @@ def take_store_away(stack: Stack, for_s: float) -> None:
     time.sleep(for_s)
     folder.unlink()
     away.rename(folder)
-
-
-def freeze(pid: int, for_s: float) -> None:
-    os.kill(pid, signal.SIGSTOP)
-    time.sleep(for_s)
-    try:
-        os.kill(pid, signal.SIGCONT)
-    except ProcessLookupError:
-        # A pool ends a child that takes too long.
-        return
-
-
-def running(stack: Stack, service: str) -> int:
-    pid = stack.pid(service)
-    assert pid is not None
-    return pid
-
-
-def pool_child(stack: Stack, service: str) -> int:
-    parent = running(stack, service)
-    return int(Path(f"/proc/{parent}/task/{parent}/children").read_text().split()[0])

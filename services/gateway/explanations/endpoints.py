@@ -1,6 +1,6 @@
 """`/v1/scans/{scan_id}/explanations`."""
 
-from enum import StrEnum
+from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
 
@@ -13,8 +13,9 @@ from services.gateway.context import Explanations, ScanId
 from services.gateway.errors import Responses, header, responses
 from services.gateway.explanations.views import explanation_path
 from services.gateway.idempotency.once import KEY_PROBLEMS, REPLAYED, Once
-from services.gateway.scans.artefacts import Artefact, artefact_response
-from services.gateway.scans.endpoints import FILE, RETRY_AFTER_S, CursorQuery, LimitQuery
+from services.gateway.scans.artefact_endpoints import file_responses
+from services.gateway.scans.artefacts import MEDIA_TYPES, Artefact, artefact_response
+from services.gateway.scans.endpoints import RETRY_AFTER_S, CursorQuery, LimitQuery
 
 router = APIRouter(prefix="/v1/scans/{scan_id}/explanations", tags=["explanations"])
 
@@ -28,14 +29,6 @@ ACCEPTED: Responses = {
     }
 }
 ExplanationId = Annotated[UUID, Path(description="The explanation's id, or an analysis's")]
-
-
-class ExplanationFile(StrEnum):
-    """The files of an explanation."""
-
-    HEATMAP = "heatmap.png"
-    OVERLAY = "overlay.png"
-    CAM = "cam.npz"
 
 
 @router.post(
@@ -97,26 +90,27 @@ def read_explanation(
     return explanations.get(scan_id, str(explanation_id), principal)
 
 
-@router.get(
-    "/{explanation_id}/{artefact}",
-    response_class=Response,
-    dependencies=[SUBMITTER],
-    responses=FILE
-    | responses(
-        problems.NotFound,
-        problems.NotReady,
-        problems.RangeNotSatisfiable,
-        problems.InvalidRequest,
-    ),
-)
-def read_explanation_file(
-    request: Request,
-    explanations: Explanations,
-    principal: CurrentPrincipal,
-    scan_id: ScanId,
-    explanation_id: ExplanationId,
-    artefact: ExplanationFile,
-) -> Response:
-    """A picture of an explanation, or its raw map."""
-    stored = explanations.artefact(scan_id, str(explanation_id), Artefact(artefact), principal)
-    return artefact_response(request, stored)
+def _reader(artefact: Artefact) -> Callable[..., Response]:
+    def read(
+        request: Request,
+        explanations: Explanations,
+        principal: CurrentPrincipal,
+        scan_id: ScanId,
+        explanation_id: ExplanationId,
+    ) -> Response:
+        stored = explanations.artefact(scan_id, str(explanation_id), artefact, principal)
+        return artefact_response(request, stored)
+
+    return read
+
+
+for _artefact in (Artefact.HEATMAP, Artefact.OVERLAY, Artefact.CAM):
+    router.add_api_route(
+        f"/{{explanation_id}}/{_artefact}",
+        _reader(_artefact),
+        name=f"read_explanation_{_artefact.value.replace('.', '_')}",
+        description="A picture of an explanation, or its raw map.",
+        response_class=Response,
+        dependencies=[SUBMITTER],
+        responses=file_responses(MEDIA_TYPES[_artefact]),
+    )

@@ -6,6 +6,7 @@ SHA-256 and the normalized fields, never over the multipart body, whose boundary
 
 import hashlib
 import json
+import re
 import time
 from datetime import timedelta
 
@@ -21,7 +22,9 @@ from services.gateway.idempotency.repository import KeyUse
 _HOLD = timedelta(seconds=60)
 _WAIT_S = 5.0
 _POLL_S = 0.1
-_KEY_LENGTH_MAX = 255
+KEY_LENGTH_MAX = 255
+# Printable ASCII, and not blank.
+KEY_PATTERN = "^[ -~]*[!-~][ -~]*$"
 
 
 def fingerprint(image_sha256: str, fields: dict[str, str | None]) -> str:
@@ -32,8 +35,8 @@ def fingerprint(image_sha256: str, fields: dict[str, str | None]) -> str:
 
 def use_of(key: str, *, principal: str, route: str, print_: str) -> KeyUse:
     """A key's use; raises `InvalidRequest` for a key that is empty or too long."""
-    if not key.strip() or len(key) > _KEY_LENGTH_MAX or not key.isprintable():
-        raise InvalidRequest("Idempotency-Key must be 1 to 255 printable characters.")
+    if len(key) > KEY_LENGTH_MAX or not re.fullmatch(KEY_PATTERN, key):
+        raise InvalidRequest("Idempotency-Key must be 1 to 255 printable ASCII characters.")
     return KeyUse(principal=principal, route=route, key=key, fingerprint=print_)
 
 

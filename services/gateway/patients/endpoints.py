@@ -74,7 +74,7 @@ def search_patients(
 
 
 @router.get(
-    "/{patient_id}",
+    "/{patient_id:uuid}",
     dependencies=[CLINICIAN],
     responses=responses(problems.NotFound, problems.InvalidRequest),
 )
@@ -86,7 +86,7 @@ def read_patient(
 
 
 @router.patch(
-    "/{patient_id}",
+    "/{patient_id:uuid}",
     dependencies=[CLINICIAN],
     responses=responses(problems.NotFound, problems.DuplicatePatient, problems.InvalidRequest),
 )
@@ -98,7 +98,7 @@ def change_patient(
 
 
 @router.delete(
-    "/{patient_id}",
+    "/{patient_id:uuid}",
     status_code=204,
     dependencies=[CLINICIAN],
     responses=responses(problems.NotFound, problems.InvalidRequest),

@@ -1,6 +1,5 @@
 """`/v1/scans`."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -10,14 +9,15 @@ from fastapi import APIRouter, Depends, File, Header, Query, Request, Response, 
 
 from neuroscan.contracts import problems
 from neuroscan.contracts.enums import DisplayConvention, ScanState, TumorClass
+from neuroscan.contracts.moments import Moment
 from neuroscan.contracts.scan import ScanPage, ScanView
 from services.gateway.auth.principal import SUBMITTER, CurrentPrincipal
 from services.gateway.context import Intakes, LiveChanges, RequestId, ScanId, Scans
 from services.gateway.errors import Responses, header, responses
 from services.gateway.events.polling import Wait, read_when_changed
-from services.gateway.scans.artefacts import MEDIA_TYPES, Artefact, artefact_response
 from services.gateway.scans.conditions import in_utc, names_tag
 from services.gateway.scans.form import (
+    STORABLE,
     AcquiredField,
     ConventionField,
     FrameField,
@@ -43,9 +43,6 @@ _SCAN_HEADERS = {
     "ETag": header("The scan's version"),
     "Retry-After": header("Seconds until it is worth looking again, while the scan runs"),
 }
-_FILE_HEADERS = {"ETag": header("Names this content"), "Accept-Ranges": header("`bytes`")}
-_PART_HEADERS = _FILE_HEADERS | {"Content-Range": header("Which bytes of how many")}
-_FILE = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES.values()}
 SUBMITTED: Responses = {
     202: {
         "headers": _SCAN_HEADERS
@@ -56,12 +53,6 @@ SUBMITTED: Responses = {
     }
 }
 SCAN: Responses = {200: {"headers": _SCAN_HEADERS}, 304: {"headers": _SCAN_HEADERS}}
-FILE: Responses = {
-    200: {"content": _FILE, "headers": _FILE_HEADERS},
-    206: {"content": _FILE, "headers": _PART_HEADERS},
-    304: {"headers": _FILE_HEADERS},
-}
-
 WaitQuery = Annotated[float, Query(ge=0, le=30, description="Wait for a change, in seconds")]
 CursorQuery = Annotated[str | None, Query(max_length=200)]
 LimitQuery = Annotated[int, Query(ge=1, le=200)]
@@ -147,8 +138,8 @@ def list_scans(  # noqa: PLR0913, PLR0917 - one for each filter
     patient_id: UUID | None = None,
     state: ScanState | None = None,
     label: TumorClass | None = None,
-    reference: Annotated[str | None, Query(max_length=128)] = None,
-    created_after: datetime | None = None,
+    reference: Annotated[str | None, Query(max_length=128, json_schema_extra=STORABLE)] = None,
+    created_after: Moment | None = None,
     limit: LimitQuery = 50,
     cursor: CursorQuery = None,
 ) -> ScanPage:
@@ -221,31 +212,6 @@ def cancel_scan(scans: Scans, principal: CurrentPrincipal, scan_id: ScanId) -> S
 def delete_scan(scans: Scans, principal: CurrentPrincipal, scan_id: ScanId) -> None:
     """Remove a scan and everything made from it."""
     scans.delete(scan_id, principal)
-
-
-@router.get(
-    "/{scan_id}/{artefact}",
-    response_class=Response,
-    dependencies=[SUBMITTER],
-    responses=FILE
-    | responses(
-        problems.NotFound,
-        problems.NotReady,
-        problems.RangeNotSatisfiable,
-        problems.InvalidRequest,
-    ),
-)
-def read_artefact(
-    request: Request,
-    scans: Scans,
-    principal: CurrentPrincipal,
-    scan_id: ScanId,
-    artefact: Artefact,
-    if_none_match: IfNoneMatch = None,
-) -> Response:
-    """A picture, the raw map or the PDF."""
-    stored = scans.artefact(scan_id, artefact, principal, if_none_match)
-    return artefact_response(request, stored)
 
 
 def state_is_final(state: str) -> bool:

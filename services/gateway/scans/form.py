@@ -1,5 +1,6 @@
 """The fields of an upload: from multipart text to checked values."""
 
+import re
 from datetime import datetime
 from pathlib import PurePath
 from typing import Annotated
@@ -9,31 +10,42 @@ from fastapi import Form, Request, UploadFile
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from neuroscan.contracts.enums import DisplayConvention
+from neuroscan.contracts.moments import Moment
 from neuroscan.contracts.problems import MAX_UPLOAD_BYTES, FileTooLarge, InvalidRequest
 from services.gateway.scans.conditions import in_utc
 from services.gateway.scans.intake import Upload
 
 SPACING_BOUNDS_MM = (0.01, 20.0)
+_MM = r"(0\.0[1-9][0-9]*|0\.[1-9][0-9]*|1?[1-9](\.[0-9]+)?|10(\.[0-9]+)?|20(\.0+)?)"
+_SPACING = f"{_MM}(, ?{_MM})?"
+# Postgres stores no null character in text. For the document; `make_upload` checks.
+STORABLE = {"pattern": r"^[^\x00]*$"}
 
 PatientField = Annotated[UUID | None, Form(description="The patient's id")]
 ReferenceField = Annotated[
-    str | None, Form(max_length=128, description="Your own number for the scan, never a name")
+    str | None,
+    Form(
+        max_length=128,
+        description="Your own number for the scan, never a name",
+        json_schema_extra=STORABLE,
+    ),
 ]
 FrameField = Annotated[int | None, Form(ge=0, description="Which frame of a multi-frame file")]
-AcquiredField = Annotated[datetime | None, Form(description="When the slice was acquired")]
+AcquiredField = Annotated[Moment | None, Form(description="When the slice was acquired")]
 SpacingField = Annotated[
     str | None,
     Form(
         max_length=40,
-        description="Millimetres between rows and columns: `0.49` or `0.49,0.49`",
+        description="Millimeters between rows and columns: `0.49` or `0.49,0.49`",
         examples=["0.49"],
+        json_schema_extra={"pattern": f"^({_SPACING})?$"},
     ),
 ]
 ConventionField = Annotated[
     DisplayConvention,
     Form(description="`radiological`: the patient's right is on the left of the picture"),
 ]
-NotesField = Annotated[str | None, Form(max_length=4000)]
+NotesField = Annotated[str | None, Form(max_length=4000, json_schema_extra=STORABLE)]
 
 
 IMAGE_FIELD = "image"
@@ -94,15 +106,14 @@ async def read_image(image: UploadFile) -> tuple[bytes, str | None, str | None]:
 
 def parse_spacing(text: str | None) -> tuple[float, float] | None:
     """`0.49` or `0.49,0.49` → (row, column) in mm; raises `InvalidRequest`."""
-    if text is None or not text.strip():
+    if not text:
         return None
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise InvalidRequest("`pixel_spacing_mm` is one number or two, as in 0.49,0.49.") from error
-    low, high = SPACING_BOUNDS_MM
-    if len(values) not in (1, 2) or not all(low <= value <= high for value in values):
-        raise InvalidRequest(f"`pixel_spacing_mm` takes one or two numbers from {low} to {high}.")
+    if not re.fullmatch(_SPACING, text, re.ASCII):
+        low, high = SPACING_BOUNDS_MM
+        raise InvalidRequest(
+            f"`pixel_spacing_mm` takes one or two numbers from {low} to {high}, as in 0.49,0.49."
+        )
+    values = [float(part) for part in text.split(",")]
     return values[0], values[-1]
 
 

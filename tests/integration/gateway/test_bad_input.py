@@ -131,7 +131,7 @@ def test_cursor_of_another_list_is_refused(api: httpx.Client) -> None:
         ("GET", "/nowhere", 404, "not_found"),
         ("PUT", "/v1/scans", 405, "method_not_allowed"),
         ("GET", "/v1/scans?limit=0", 422, "invalid_request"),
-        ("GET", f"/v1/scans/{uuid.uuid4()}/passwd", 422, "invalid_request"),
+        ("GET", f"/v1/scans/{uuid.uuid4()}/passwd", 404, "not_found"),
     ],
 )
 def test_paths_and_ids_that_lead_nowhere(

@@ -112,7 +112,13 @@ def test_the_library_asks_for_nothing_that_it_does_not_import() -> None:
 
 def test_every_module_is_led_to_by_a_program() -> None:
     programs = [entry for entries in ENTRIES.values() for entry in entries]
-    programs += ["neuroscan.__main__", "training.__main__", "training.plane", "benchmarks.spatial"]
+    programs += [
+        "neuroscan.__main__",
+        "training.__main__",
+        "training.plane",
+        "benchmarks.spatial",
+        "benchmarks.load",
+    ]
     ours, _ = reached(tuple(programs))
     assert our_modules() - ours == set()
 

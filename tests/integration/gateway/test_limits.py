@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-import uuid
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from services.gateway.limits.backlog import Backlog
 from services.gateway.limits.rate import ANSWER_LIMIT_S, LEFT_ALONE_S, RequestRate
 from tests import pictures
 from tests.integration.gateway.broker import Broker
-from tests.integration.gateway.calls import submit
+from tests.integration.gateway.calls import submit, wait_final
 from tests.integration.gateway.ledger import add_scan
 from tests.integration.gateway.own_gateway import own_gateway
 
@@ -175,10 +174,9 @@ def test_an_index_finds_the_oldest_that_waits(engine: Engine) -> None:
         assert "stage_waiting" in "\n".join(plan)
 
 
-def test_the_limit_is_told_before_the_body_is_read(stack: Stack) -> None:
+def test_the_limit_is_told_before_the_body_is_read(stack: Stack, api: httpx.Client) -> None:
     with own_gateway(stack, REQUESTS_PER_MINUTE="3") as gateway, gateway.client() as client:
-        key = new_key(client)
-        client.headers["Authorization"] = f"Bearer {key}"
+        client.headers["Authorization"] = f"Bearer {new_key(api)}"
         assert [client.get("/v1/status").status_code for _ in range(4)] == [200, 200, 200, 429]
         refused = submit(client, pictures.png())
         assert (refused.status_code, refused.json()["code"]) == (429, "too_many_requests")
@@ -198,11 +196,8 @@ def test_a_gateway_without_redis_refuses_nobody(stack: Stack, tmp_path: Path) ->
 
 def test_uploads_are_refused_while_the_system_is_behind(stack: Stack) -> None:
     plain = (stack.state.database_url or "").replace("+psycopg", "")
-    scan_id = uuid.uuid4().hex
     with own_gateway(stack, BACKLOG_MAX="PT1S") as gateway, gateway.client() as client:
-        accepted = submit(client, pictures.png())
-        assert accepted.status_code == 202
-        scan_id = accepted.json()["id"]
+        scan_id = wait_final(client, submit(client, pictures.png()).json()["id"])["id"]
         with psycopg.connect(plain) as connection:
             # Due in the past and published: nobody has come for it.
             connection.execute(
@@ -222,8 +217,8 @@ def test_uploads_are_refused_while_the_system_is_behind(stack: Stack) -> None:
         assert listed.status_code == 200
 
 
-def new_key(client: httpx.Client) -> str:
+def new_key(api: httpx.Client) -> str:
     """A caller of its own, whose minute begins with its first request."""
-    made = client.post("/v1/keys", json={"name": "limits", "role": "submitter"})
+    made = api.post("/v1/keys", json={"name": "limits", "role": "submitter"})
     key: str = made.json()["key"]
     return key

@@ -28,7 +28,8 @@ class Watch:
 
     def check(self) -> None:
         """Fail when anything went wrong."""
-        assert self._wrong == []
+        if self._wrong:
+            raise AssertionError("\n".join(self._wrong))
 
     def _page(self, page: Page) -> None:
         page.on("console", self._console)

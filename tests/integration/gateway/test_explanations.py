@@ -331,4 +331,4 @@ def test_an_unknown_explanation_is_not_found(api: httpx.Client, scan: dict[str, 
     url = f"{scan['links']['explanations']}/{uuid.uuid4()}"
     for path in (url, f"{url}/overlay.png", f"/v1/scans/{uuid.uuid4()}/explanations"):
         assert api.get(path).status_code == 404
-    assert api.get(f"{url}/report.pdf").status_code == 422
+    assert api.get(f"{url}/report.pdf").status_code == 404

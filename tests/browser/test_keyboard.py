@@ -29,6 +29,7 @@ def test_from_the_sample_to_the_report_by_keyboard(seat: Seat) -> None:
     tab_to(page, page.get_by_role("button", name="Analyze", exact=True))
     page.keyboard.press("Enter")
     expect(page.get_by_role("link", name="PDF report")).to_be_visible(timeout=60_000)
+    tab_to(page, page.locator(".picture canvas"))
     page.keyboard.press("?")
     sheet = page.get_by_role("dialog")
     expect(sheet).to_contain_text("Zoom")

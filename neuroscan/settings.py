@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from neuroscan.contracts.enums import Role
+from neuroscan.contracts.report import PageSize
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # The one line that names the model in use when nobody chooses another.
@@ -128,6 +129,7 @@ class GatewaySettings(DatabaseSettings):
     decode_memory_mib: int = 2048
     inline_classify_limit: timedelta = timedelta(seconds=2)
     report_limit: timedelta = timedelta(seconds=30)
+    report_page_size: PageSize = PageSize.A4
     publish_limit: timedelta = timedelta(milliseconds=500)
     attempts_max: int = Field(default=3, ge=1)
     lease: timedelta = timedelta(seconds=30)

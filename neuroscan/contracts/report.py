@@ -2,12 +2,18 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
-from pydantic import Base64Bytes
+from pydantic import Base64Bytes, Field
 
 from neuroscan.contracts.base import Contract
+from neuroscan.contracts.enums import ScanState, TumorClass
 from neuroscan.contracts.patient import PatientView
+from neuroscan.contracts.problems import Problem
+from neuroscan.contracts.results import Classification, ModelFacts
 from neuroscan.contracts.scan import ScanView
+
+SUMMARY_ITEMS_MAX = 2000
 
 
 class PageSize(StrEnum):
@@ -26,12 +32,43 @@ class ReportPictures(Contract):
 
 
 class ReportRequest(Contract):
-    """All that the page prints."""
+    """All that the page prints. `version` counts the reports of one scan, the newest last."""
 
     scan: ScanView
     patient: PatientView | None
     notes: str | None
     pictures: ReportPictures
+    software_version: str
+    made_at: datetime
+    version: int = Field(default=1, ge=1)
+    page_size: PageSize = PageSize.A4
+
+
+class SummaryItem(Contract):
+    """One file of a batch: the scan that it became, or the problem with it.
+
+    `file` is the name as the sender gave it, `thumbnail` a small WebP or PNG picture.
+    """
+
+    position: int = Field(ge=0)
+    file: str
+    scan_id: str | None
+    state: ScanState | Literal["refused"]
+    classification: Classification | None
+    input_accepted: bool | None
+    review: TumorClass | None = Field(description="The class that the newest review names")
+    problem: Problem | None
+    thumbnail: Base64Bytes | None = None
+
+
+class SummaryRequest(Contract):
+    """A batch as it was at `made_at`; `models` are all that its scans were classified with."""
+
+    batch_id: str
+    created_at: datetime
+    patient: PatientView | None
+    items: list[SummaryItem] = Field(max_length=SUMMARY_ITEMS_MAX)
+    models: list[ModelFacts]
     software_version: str
     made_at: datetime
     page_size: PageSize = PageSize.A4

@@ -4,39 +4,36 @@ from dataclasses import dataclass
 from typing import Literal
 
 from neuroscan import NOTICE
-from neuroscan.contracts.enums import Plane, SpacingSource, StageState, TumorClass
-from neuroscan.contracts.geometry import Geometry
+from neuroscan.contracts.enums import Plane, StageState, TumorClass
 from neuroscan.contracts.report import ReportRequest
 from neuroscan.contracts.results import Classification
-from neuroscan.contracts.scan import ScanView
+from neuroscan.contracts.scan import ReviewView, ScanView
 from services.reports.explanation import Outline, explanation_words, outlines, pointing_words
+from services.reports.filing import (
+    NAME_LONG,
+    Field,
+    digests,
+    footer_who,
+    model_words,
+    name_of,
+    study,
+    who,
+)
 from services.reports.parameters import ParameterTable, parameter_table
 from services.reports.pictures import Picture, Ruler, print_picture, ruler
 from services.reports.wording import (
     CLASS_NAMES,
-    DASH,
-    FORMAT_NAMES,
     METHOD_NAMES,
-    SEX_WORDS,
-    SPACING_WORDS,
     STANDING_MEANINGS,
     STANDING_SHAPES,
     STANDING_WORDS,
     moment,
-    one_of,
     percent,
     sentence,
+    set_words,
 )
 
 _PARAGRAPHS_MAX = 20
-
-
-@dataclass(frozen=True)
-class Field:
-    """A label and what stands beside it."""
-
-    label: str
-    value: str
 
 
 @dataclass(frozen=True)
@@ -71,6 +68,17 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """The newest review. `correction` is the class that the reader names instead, if another."""
+
+    agrees: bool
+    label: str
+    correction: str | None
+    comment: list[str]
+    signed: str
+
+
+@dataclass(frozen=True)
 class Page:
     """All that the template prints."""
 
@@ -79,7 +87,10 @@ class Page:
     language: str
     created: str
     page_size: str
-    patient: list[Field] | None
+    compact: bool
+    name: str
+    name_is_long: bool
+    who: list[Field]
     study: list[Field]
     warning: str | None
     failures: list[str]
@@ -92,7 +103,10 @@ class Page:
     table: ParameterTable | None
     legend: list[tuple[str, str, str]]
     notes: list[str]
+    verdict: Verdict | None
     limits: list[str]
+    digests: list[Field]
+    footer_who: str
     footer_model: str
     footer_software: str
     notice: str = NOTICE
@@ -108,8 +122,11 @@ def compose(request: ReportRequest) -> Page:
         language="en",
         created=request.made_at.isoformat(timespec="seconds"),
         page_size=request.page_size.value,
-        patient=_patient(request),
-        study=_study(scan),
+        compact=False,
+        name=name_of(request.patient),
+        name_is_long=len(name_of(request.patient)) > NAME_LONG,
+        who=who(request),
+        study=study(scan),
         warning=_warning(scan),
         failures=_failures(scan),
         result=None if scan.classification is None else _result(scan.classification),
@@ -124,9 +141,15 @@ def compose(request: ReportRequest) -> Page:
             for each, meaning in STANDING_MEANINGS.items()
         ],
         notes=paragraphs(request.notes or ""),
+        verdict=None if scan.review is None else _verdict(scan.review, scan.classification),
         limits=_limits(scan),
-        footer_model=_model(scan),
-        footer_software=f"NeuroScan {request.software_version} · made {moment(request.made_at)}",
+        digests=digests(scan),
+        footer_who=footer_who(request),
+        footer_model=model_words(scan),
+        footer_software=(
+            f"NeuroScan {request.software_version} · report version {request.version}, "
+            f"made {moment(request.made_at)}"
+        ),
     )
 
 
@@ -135,48 +158,6 @@ def paragraphs(text: str) -> list[str]:
     lines = [" ".join(line.split()) for line in text.splitlines()]
     lines = [line for line in lines if line]
     return lines if len(lines) <= _PARAGRAPHS_MAX else [" / ".join(lines)]
-
-
-def _patient(request: ReportRequest) -> list[Field] | None:
-    patient = request.patient
-    if patient is None:
-        return None
-    birth = DASH if patient.birth_date is None else patient.birth_date.isoformat()
-    return [
-        Field("Name", patient.name or DASH),
-        Field("MRN", patient.medical_record_number),
-        Field("Born", birth),
-        Field("Sex", SEX_WORDS[patient.sex]),
-    ]
-
-
-def _study(scan: ScanView) -> list[Field]:
-    image = scan.image
-    return [
-        Field("Scan", scan.id),
-        Field("Reference", scan.reference or DASH),
-        Field("Acquired", moment(scan.acquired_at)),
-        Field("Received", moment(scan.created_at)),
-        Field("Slice", _slice(image.geometry)),
-        Field("Picture", f"{FORMAT_NAMES[image.format]}, {image.width} × {image.height} px"),
-        Field("Pixel spacing", _spacing(image.geometry)),
-    ]
-
-
-def _slice(geometry: Geometry) -> str:
-    if geometry.plane is None:
-        return "plane unknown"
-    if geometry.plane_confidence is None:
-        return geometry.plane.value
-    return f"{geometry.plane.value} ({percent(geometry.plane_confidence)} sure)"
-
-
-def _spacing(geometry: Geometry) -> str:
-    row, column = geometry.row_mm, geometry.column_mm
-    if row is None or column is None or geometry.source is SpacingSource.UNKNOWN:
-        return "unknown"
-    size = f"{row:.3g}" if abs(row - column) < 0.001 else f"{row:.3g} × {column:.3g}"
-    return f"{size} mm, {SPACING_WORDS[geometry.source]}"
 
 
 def _warning(scan: ScanView) -> str | None:
@@ -198,8 +179,7 @@ def _failures(scan: ScanView) -> list[str]:
 
 
 def _result(found: Classification) -> Result:
-    names = [CLASS_NAMES[label].lower() for label in found.prediction_set]
-    words = "any of the four classes" if len(names) == len(TumorClass) else one_of(names)
+    words = set_words(found.prediction_set)
     shares = {label: float(getattr(found.probabilities, label)) for label in TumorClass}
     return Result(
         label=CLASS_NAMES[found.label],
@@ -238,6 +218,18 @@ def _figures(request: ReportRequest) -> list[Figure]:
     ]
 
 
+def _verdict(review: ReviewView, found: Classification | None) -> Verdict:
+    differs = found is None or review.label is not found.label
+    label = CLASS_NAMES[review.label]
+    return Verdict(
+        agrees=review.agrees,
+        label=label,
+        correction=label.lower() if differs else None,
+        comment=paragraphs(review.comment),
+        signed=f"{review.principal}, {moment(review.at)}",
+    )
+
+
 def _limits(scan: ScanView) -> list[str]:
     lines = [
         "The heat map shows what the network used, not where a tumor ends.",
@@ -248,9 +240,3 @@ def _limits(scan: ScanView) -> list[str]:
     if scan.image.geometry.plane is Plane.SAGITTAL:
         lines.append("A sagittal slice does not show the side of the patient.")
     return lines
-
-
-def _model(scan: ScanView) -> str:
-    if scan.model is None:
-        return "No model"
-    return f"Model {scan.model.name} {scan.model.version} · sha256 {scan.model.sha256[:12]}"

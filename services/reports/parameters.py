@@ -1,5 +1,6 @@
 """The ten spatial parameters as rows of the page."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -42,6 +43,9 @@ NAMES = (
     "Confidence",
 )
 
+# From so many rows on, a common reason is said once for all.
+SHARED_FROM = 4
+
 
 @dataclass(frozen=True)
 class ParameterRow:
@@ -61,10 +65,14 @@ class ParameterRow:
 
 @dataclass(frozen=True)
 class ParameterTable:
-    """The ten rows, and the assumptions that they share, each once."""
+    """The ten rows, and what they share, each once: assumptions, and a reason of many rows.
+
+    `shared_reason` is a sentence to print above the rows that lack it then.
+    """
 
     rows: list[ParameterRow]
     assumptions: list[str]
+    shared_reason: str
 
 
 def parameter_table(spatial: SpatialParameters) -> ParameterTable:
@@ -83,6 +91,7 @@ def parameter_table(spatial: SpatialParameters) -> ParameterTable:
         _row(s.confidence, _confidence(s.confidence)),
     ]
     assumptions = list(dict.fromkeys(text for row in rows for text in row.assumptions))
+    shared = _shared_reason(rows)
     return ParameterTable(
         [
             ParameterRow(
@@ -91,13 +100,20 @@ def parameter_table(spatial: SpatialParameters) -> ParameterTable:
                 row.detail,
                 STANDING_SHAPES[row.status],
                 STANDING_WORDS[row.status],
-                row.reason,
+                "" if row.reason == shared else row.reason,
                 _runs(sorted({assumptions.index(text) + 1 for text in row.assumptions})),
             )
             for name, row in zip(NAMES, rows, strict=True)
         ],
         assumptions,
+        shared,
     )
+
+
+def _shared_reason(rows: list["_Row"]) -> str:
+    """The reason of at least so many rows that saying it in each would hide the rest."""
+    counts = Counter(row.reason for row in rows if row.reason)
+    return next((reason for reason, count in counts.most_common(1) if count >= SHARED_FROM), "")
 
 
 @dataclass(frozen=True)
@@ -125,10 +141,10 @@ def _region(parameter: Parameter[AnatomicalRegion, None]) -> tuple[str, str]:
     if found is None:
         return DASH, ""
     others = ", ".join(
-        f"{other.name} {percent(other.probability)}" for other in found.alternatives[:2]
+        f"{other.name.lower()} {percent(other.probability)}" for other in found.alternatives[:2]
     )
     detail = f"{percent(found.probability)} of the region"
-    return sentence(found.name).rstrip("."), f"{detail}; {others}" if others else detail
+    return found.name.capitalize(), f"{detail}; {others}" if others else detail
 
 
 def _hemisphere(parameter: HemisphereParameter) -> tuple[str, str]:

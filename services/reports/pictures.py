@@ -12,6 +12,8 @@ from neuroscan.contracts.problems import MAX_PIXELS, BadImage, ImageTooLarge
 from services.reports.wording import OPPOSITE
 
 MAX_SIDE_PX = 512
+SMALL_SIDE_PX = 112
+_SMALL_QUALITY = 80
 _JPEG_QUALITY = 90
 _BARS_MM = (100, 50, 30, 20, 10, 5, 2, 1)
 
@@ -41,21 +43,39 @@ def print_picture(png: bytes) -> Picture:
 
     Raises BadImage when the bytes are no readable PNG, ImageTooLarge when it has too many pixels.
     """
+    picture = _opened(png, ["PNG"])
+    wide = picture.width >= picture.height
+    picture.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX), Image.Resampling.LANCZOS)
+    # No chroma subsampling: it would smear the thin outline.
+    return Picture(_jpeg(picture, quality=_JPEG_QUALITY, subsampling=0), wide)
+
+
+def small_picture(content: bytes) -> str | None:
+    """A gray picture for a table, as a `data:` URL; None when the bytes can't be read."""
     try:
-        with Image.open(BytesIO(png), formats=["PNG"]) as opened:
+        picture = _opened(content, ["WEBP", "PNG"]).convert("L")
+    except (BadImage, ImageTooLarge):
+        return None
+    picture.thumbnail((SMALL_SIDE_PX, SMALL_SIDE_PX), Image.Resampling.LANCZOS)
+    return _jpeg(picture, quality=_SMALL_QUALITY)
+
+
+def _opened(content: bytes, formats: list[str]) -> Image.Image:
+    try:
+        with Image.open(BytesIO(content), formats=formats) as opened:
             if opened.width * opened.height > MAX_PIXELS:
                 raise ImageTooLarge
             opened.load()
-            picture = _on_black(opened)
+            return _on_black(opened)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BadImage("A picture of the report is not a readable PNG.") from error
-    wide = picture.width >= picture.height
-    picture.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX), Image.Resampling.LANCZOS)
+        raise BadImage("A picture of the report can't be read.") from error
+
+
+def _jpeg(picture: Image.Image, **options: int) -> str:
     content = BytesIO()
-    # No chroma subsampling: it would smear the thin outline.
-    picture.save(content, "JPEG", quality=_JPEG_QUALITY, subsampling=0, optimize=True)
+    picture.save(content, "JPEG", optimize=True, **options)
     encoded = base64.b64encode(content.getvalue()).decode("ascii")
-    return Picture(f"data:image/jpeg;base64,{encoded}", wide)
+    return f"data:image/jpeg;base64,{encoded}"
 
 
 def _on_black(opened: Image.Image) -> Image.Image:
@@ -82,11 +102,11 @@ def ruler(geometry: Geometry, width_px: int, height_px: int) -> Ruler:
     elif orientation.source is OrientationSource.DICOM:
         sides = "sides from DICOM"
     else:
-        sides = "sides as stated by the sender"
+        sides = "sides as stated"
     bar_mm, scale = None, "scale unknown"
     percent = 0.0
     if geometry.source is SpacingSource.HEAD_SIZE:
-        scale = "scale estimated only"
+        scale = "scale estimated"
     elif geometry.column_mm is not None and geometry.source is not SpacingSource.UNKNOWN:
         breadth_mm = width_px * geometry.column_mm
         chosen = next((bar for bar in _BARS_MM if bar <= 0.4 * breadth_mm), None)

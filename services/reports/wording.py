@@ -1,7 +1,10 @@
 """Numbers and vocabulary as the page prints them: units, sensible digits, a dash for unknown."""
 
+import re
+import unicodedata
 from datetime import UTC, datetime
 from math import floor, log10
+from typing import Literal
 
 from neuroscan.contracts.enums import (
     CamMethod,
@@ -40,9 +43,9 @@ STANDING_SHAPES = {
 }
 STANDING_WORDS = {standing: standing.value.replace("_", " ") for standing in Standing}
 STANDING_MEANINGS = {
-    Standing.MEASURED: "known geometry, checked method",
-    Standing.ESTIMATED: "assumed geometry or unproved method",
-    Standing.SURROGATE: "stands in for what a slice can’t hold",
+    Standing.MEASURED: "known scale, checked method",
+    Standing.ESTIMATED: "assumed scale or unproved method",
+    Standing.SURROGATE: "a stand-in only",
     Standing.NOT_ASSESSABLE: "see its reason",
 }
 SEX_WORDS = {sex: DASH if sex is Sex.UNKNOWN else sex.value for sex in Sex}
@@ -106,9 +109,36 @@ def moment(at: datetime | None) -> str:
     return DASH if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|px|mm|cm|bits)(?:\W|[²³]|$))")
+
+
+def unbroken(text: str) -> str:
+    """The text with numbers tied to their units, so that no line ends between them."""
+    return _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", text)
+
+
+def direction(text: str) -> Literal["ltr", "rtl"]:
+    """The direction of a text's first letter that has one."""
+    kinds = (unicodedata.bidirectional(letter) for letter in text)
+    first = next((kind for kind in kinds if kind in ("L", "R", "AL")), "L")
+    return "ltr" if first == "L" else "rtl"
+
+
+def shortened(text: str, characters: int) -> str:
+    """At most so many characters of the text, an ellipsis in place of the rest."""
+    return text if len(text) <= characters else f"{text[: characters - 1].rstrip()}…"
+
+
 def one_of(words: list[str]) -> str:
     """`a`, `a or b`, `a, b or c`."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def set_words(labels: list[TumorClass]) -> str:
+    """A prediction set as the page says it."""
+    if len(labels) == len(TumorClass):
+        return "any of the four classes"
+    return one_of([CLASS_NAMES[label].lower() for label in labels])
 
 
 def sentence(text: str) -> str:

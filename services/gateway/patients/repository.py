@@ -117,3 +117,10 @@ def locked(session: Session, patient_id: str) -> Patient | None:
     """The patient's row, locked until the transaction ends; None when there is none."""
     query = select(Patient).where(Patient.id == patient_id).with_for_update()
     return session.exec(query).one_or_none()
+
+
+def reported_scans(session: Session, patient_id: str) -> list[str]:
+    """The ids of a patient's scans that have a report, or whose report may be in the making."""
+    with_report = (ScanState.COMPLETED, ScanState.MEASURED)
+    query = select(Scan.id).where(Scan.patient_id == patient_id, col(Scan.state).in_(with_report))
+    return list(session.exec(query))

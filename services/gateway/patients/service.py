@@ -21,12 +21,15 @@ from services.gateway.patients.export import Export
 from services.gateway.patients.history import TREND_SCANS_MAX, History, trend_of
 from services.gateway.patients.views import patient_path, patient_view
 from services.gateway.pipeline.assembly import Pipeline
+from services.gateway.pipeline.renewal import renew_reports
 from services.gateway.scans.erase import erase_objects, remember_patient
 from services.gateway.scans.repository import ScanFilter
 from services.gateway.scans.service import ScanService
 from services.gateway.zips import zip_stream
 
 _LIST: dict[str, str | None] = {"list": "patients"}
+# What stands in a scan's report.
+PRINTED = ("medical_record_number", "name", "birth_date", "sex")
 
 log = get_logger(__name__)
 
@@ -62,7 +65,7 @@ class PatientService:
         return view
 
     def change(self, patient_id: str, changes: PatientUpdate, by: Principal) -> PatientView:
-        """Change the fields that were sent."""
+        """Change the fields that were sent; reports that print them are made anew."""
         fields = changes.model_dump(exclude_unset=True)
         for required in ("medical_record_number", "sex", "notes"):
             if required in fields and fields[required] is None:
@@ -71,11 +74,14 @@ class PatientService:
             patient = repository.locked(session, patient_id)
             if patient is None:
                 raise NotFound("No patient has this id. It may have been deleted.")
+            printed = [getattr(patient, name) for name in PRINTED]
             for name, value in fields.items():
                 setattr(patient, name, value)
             patient.updated_at = now()
             session.add(patient)
             _flush(session)
+            if printed != [getattr(patient, name) for name in PRINTED]:
+                renew_reports(session, repository.reported_scans(session, patient_id))
             audit.note(session, by, Action.CHANGED, ObjectKind.PATIENT, patient_id, list(fields))
             return patient_view(patient)
 

@@ -48,13 +48,16 @@ def stage_message(session: Session, ref: StageRef) -> StageMessage | None:
         return None
     return StageMessage(
         _task(session, scan, stages, ref),
-        stage_queue(ref.name, batch=in_batch(ref.track, scan.batch_id)),
+        stage_queue(ref.name, batch=in_batch(ref.name, ref.track, scan.batch_id)),
     )
 
 
-def in_batch(track: str, batch_id: str | None) -> bool:
-    """Whether a stage waits in its queue's batch twin. Somebody waits for further work."""
-    return batch_id is not None and track == OWN_TRACK
+def in_batch(name: StageName, track: str, batch_id: str | None) -> bool:
+    """Whether a stage waits in its queue's batch twin.
+
+    Somebody waits for further work, but nobody for a report that is made anew.
+    """
+    return batch_id is not None if track == OWN_TRACK else name is StageName.REPORT
 
 
 def _stages(session: Session, ref: StageRef) -> Stages:

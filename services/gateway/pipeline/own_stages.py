@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from neuroscan.contracts.enums import StageName
 from neuroscan.contracts.messages import RecorderTask
 from neuroscan.contracts.problems import NeuroscanError, StageFailed, Unavailable
 from neuroscan.contracts.report import ReportPictures, ReportRequest
@@ -15,7 +16,7 @@ from services.gateway.patients.views import patient_view
 from services.gateway.pipeline import record, results
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.pipeline.keys import slice_key
-from services.gateway.scans.repository import stages_of
+from services.gateway.scans.repository import newest_review, stages_of
 from services.gateway.scans.views import explain_result, scan_view
 
 REPORT_OBJECT = "report.pdf"
@@ -40,7 +41,7 @@ def classify(pipeline: Pipeline, task: RecorderTask) -> None:
 
 
 def report(pipeline: Pipeline, task: RecorderTask) -> None:
-    """Have the PDF made, store it, and complete the scan."""
+    """Have the PDF made, store it, and complete the scan, or replace its PDF."""
     ref = record.ref_of(task)
     with transaction(pipeline.engine) as session:
         stage = record.start(session, ref, task.attempt, pipeline.settings.lease)
@@ -59,8 +60,13 @@ def report(pipeline: Pipeline, task: RecorderTask) -> None:
         pipeline.save(
             record.StageResult(
                 ref=ref,
-                output={"key": f"{prefix}/{REPORT_OBJECT}", "sha256": digest, "version": 1},
-                digest=task.input_digest,
+                output={
+                    "key": f"{prefix}/{REPORT_OBJECT}",
+                    "sha256": digest,
+                    "version": request.version,
+                },
+                # What was read was read after the start, and so fits the stage as it was then.
+                digest=stage.input_digest,
                 prefix=prefix,
                 code_version=code_version(),
             )
@@ -91,10 +97,12 @@ def _report_request(pipeline: Pipeline, scan_id: str) -> ReportRequest:
         scan = session.get_one(Scan, scan_id)
         stages = stages_of(session, scan_id)
         patient = session.get(Patient, scan.patient_id) if scan.patient_id else None
+        review = newest_review(session, scan_id)
     explained = explain_result(stages)
+    earlier = stages[StageName.REPORT].output
     storage = pipeline.storage
     return ReportRequest(
-        scan=scan_view(scan, stages),
+        scan=scan_view(scan, stages, review),
         patient=patient_view(patient) if patient else None,
         notes=scan.notes,
         pictures=ReportPictures.model_construct(
@@ -104,4 +112,6 @@ def _report_request(pipeline: Pipeline, scan_id: str) -> ReportRequest:
         ),
         software_version=code_version(),
         made_at=scan.updated_at,
+        version=earlier["version"] + 1 if earlier else 1,
+        page_size=pipeline.settings.report_page_size,
     )

@@ -2,7 +2,8 @@
 
 Every function takes a session inside a transaction and locks the scan's row first, so that two
 messages about one scan are handled one after the other. What happens on the track of further work
-(a stage's `track`) gives the scan a new version, and changes nothing else of it.
+(a stage's `track`) gives the scan a new version, and changes nothing else of it; only a report that
+was made anew (`renewal`) takes the place of the scan's own.
 """
 
 import hashlib
@@ -93,12 +94,15 @@ def record(session: Session, result: StageResult) -> Recorded:
     stage.finished_at = now()
     stage.lease_until = None
     stage.problem = None
+    discard = None
     if stage.track == OWN_TRACK:
         _note_on_scan(scan, result)
         _changed(session, scan, stage, state=STATE_AFTER[result.ref.name])
     else:
+        if result.ref.name is StageName.REPORT:
+            discard = _replace_report(session, stage)
         _changed(session, scan, stage)
-    return Recorded(publish=_queue_next(session, scan, stage))
+    return Recorded(publish=_queue_next(session, scan, stage), discard=discard)
 
 
 def started(session: Session, message: Started, lease: timedelta) -> None:
@@ -238,6 +242,11 @@ def touch(session: Session, scan_id: str) -> Scan | None:
     return scan
 
 
+def change(session: Session, scan: Scan, stage: Stage) -> None:
+    """Note that a stage of a scan, whose row is locked, was changed: a new version and an event."""
+    _changed(session, scan, stage)
+
+
 def queue_stage(stage: Stage) -> None:
     """Make a stage wait for a worker from now on."""
     stage.state = StageState.QUEUED
@@ -259,6 +268,17 @@ def _note_on_scan(scan: Scan, result: StageResult) -> None:
     if result.ref.name is StageName.MEASURE:
         measured = MeasureResult.model_validate(result.output)
         scan.geometry = measured.geometry.model_dump(mode="json")
+
+
+def _replace_report(session: Session, renewed: Stage) -> str | None:
+    """Put a report that was made anew in the place of the scan's; says where the old one lies."""
+    own = _stage(session, StageRef(renewed.scan_id, StageName.REPORT))
+    old = own.prefix
+    own.output = renewed.output
+    own.prefix = renewed.prefix
+    own.code_version = renewed.code_version
+    session.add(own)
+    return old if old != renewed.prefix else None
 
 
 def _queue_next(session: Session, scan: Scan, done: Stage) -> StageRef | None:

@@ -231,7 +231,8 @@ class Sweeper:
 
 
 def _queue(name: str, track: str, batch_id: str | None) -> str:
-    return stage_queue(StageName(name), batch=in_batch(track, batch_id))
+    stage = StageName(name)
+    return stage_queue(stage, batch=in_batch(stage, track, batch_id))
 
 
 def _overtaken(queued: _Queued, started: dict[str, datetime | None]) -> bool:

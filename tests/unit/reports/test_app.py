@@ -19,8 +19,9 @@ from neuroscan.contracts.report import ReportRequest
 from neuroscan.settings import REPOSITORY
 from neuroscan.stack.ports import free_ports
 from services.reports import app
-from services.reports.app import Metrics, Press
+from services.reports.press import Kind, Metrics, Press
 from services.reports.render import Rendered, Renderer
+from tests.unit.reports.cases import make_summary
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ def test_request_comes_back_as_a_pdf_and_is_counted(
     assert first.content.startswith(b"%PDF-1.7")
     assert post(service, body_of(report_request)).content == first.content
     metrics = service.http.get("/metrics").text
-    assert 'neuroscan_reports_rendered_total{outcome="ok"} ' in metrics
-    assert "neuroscan_reports_render_seconds_count" in metrics
+    assert 'neuroscan_reports_rendered_total{kind="report",outcome="ok"} ' in metrics
+    assert 'neuroscan_reports_render_seconds_count{kind="report"}' in metrics
     assert "process_resident_memory_bytes" in metrics
 
 
@@ -151,7 +152,7 @@ def test_picture_that_cannot_be_read_is_a_problem_and_is_counted(
     assert answer.status_code == 422
     assert Problem.model_validate_json(answer.content).code == "bad_image"
     metrics = service.http.get("/metrics").text
-    assert 'neuroscan_reports_rendered_total{outcome="bad_image"}' in metrics
+    assert 'neuroscan_reports_rendered_total{kind="report",outcome="bad_image"}' in metrics
     assert 'neuroscan_reports_requests_total{path="/v1/render",status="422"}' in metrics
 
 
@@ -176,12 +177,10 @@ def test_body_beyond_the_limit_is_refused_from_its_header(service: Service) -> N
 
 
 def test_full_line_is_refused_with_a_time_to_retry(
-    renderer: Renderer, report_request: ReportRequest, monkeypatch: pytest.MonkeyPatch
+    renderer: Renderer, report_request: ReportRequest
 ) -> None:
-    monkeypatch.setattr(app, "WAITING_MAX", 2)
-
     async def crowd() -> list[object]:
-        press = Press(renderer, Metrics())
+        press = Press(Kind.REPORT, renderer.render, Metrics(), waiting_max=2)
         three = [press.print(report_request) for _ in range(3)]
         return list(await asyncio.gather(*three, return_exceptions=True))
 
@@ -190,3 +189,36 @@ def test_full_line_is_refused_with_a_time_to_retry(
     assert len(refused) == 1
     assert refused[0].retry_after_s == 5
     assert len([each for each in results if isinstance(each, Rendered)]) == 2
+
+
+def test_summary_comes_back_as_a_pdf_and_is_counted(service: Service) -> None:
+    request = make_summary()
+    headers = {"Content-Type": "application/json"}
+    body = request.model_dump_json()
+    answer = service.http.post("/v1/render-summary", content=body, headers=headers)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/pdf"
+    assert answer.content.startswith(b"%PDF-1.7")
+    metrics = service.http.get("/metrics").text
+    assert 'neuroscan_reports_rendered_total{kind="summary",outcome="ok"} ' in metrics
+    written = service.log.read_text()
+    assert request.batch_id in written
+    assert "scan_01" not in written
+    assert "Ada" not in written
+
+
+def test_two_lines_print_at_the_same_time_what_one_prints(
+    renderer: Renderer, report_request: ReportRequest
+) -> None:
+    many = Renderer()
+    summary = make_summary()
+    expected = {renderer.render(report_request), many.render_summary(summary)}
+
+    async def both() -> set[Rendered]:
+        metrics = Metrics()
+        reports = Press(Kind.REPORT, renderer.render, metrics, waiting_max=8)
+        summaries = Press(Kind.SUMMARY, many.render_summary, metrics, waiting_max=8)
+        work = [reports.print(report_request) for _ in range(3)]
+        return set(await asyncio.gather(*work, *[summaries.print(summary) for _ in range(3)]))
+
+    assert asyncio.run(both()) == expected

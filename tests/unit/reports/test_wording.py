@@ -11,7 +11,18 @@ from neuroscan.contracts.geometry import Geometry, Orientation
 from services.reports.page import paragraphs
 from services.reports.parameters import _runs
 from services.reports.pictures import ruler
-from services.reports.wording import DASH, length, moment, number, one_of, percent, sentence
+from services.reports.wording import (
+    DASH,
+    direction,
+    length,
+    moment,
+    number,
+    one_of,
+    percent,
+    sentence,
+    shortened,
+    unbroken,
+)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +76,33 @@ def test_lists_and_sentences() -> None:
     assert sentence("") == ""
 
 
+def test_numbers_stay_with_their_units() -> None:
+    tied = unbroken("91 % of 3.0 mm, 412 mm², 14 cm³; 4 bits, 715 px (2 of 3)")
+    assert [part.replace("\xa0", "_") for part in tied.split(" ")] == [
+        "91_%", "of", "3.0_mm,", "412_mm²,", "14_cm³;", "4_bits,", "715_px", "(2", "of", "3)",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Ada", "ltr"),
+        ("דוד לוי", "rtl"),
+        ("(12) فاطمة", "rtl"),
+        ("山田", "ltr"),
+        ("20-4471", "ltr"),
+        ("", "ltr"),
+    ],
+)
+def test_direction_is_that_of_the_first_letter(text: str, expected: str) -> None:
+    assert direction(text) == expected
+
+
+def test_long_texts_are_shortened_to_their_limit() -> None:
+    assert shortened("x" * 40, 40) == "x" * 40
+    assert shortened("x" * 41, 40) == "x" * 39 + "…"
+
+
 def test_runs_of_numbers_are_drawn_together() -> None:
     assert _runs([]) == ""
     assert _runs([1, 2, 3, 5]) == "1–3, 5"
@@ -88,7 +126,7 @@ def test_sides_follow_the_known_orientation(right: PatientAxis, letters: tuple[s
     orientation = Orientation(image_right=right, source=OrientationSource.DECLARED)
     found = ruler(Geometry(orientation=orientation), 256, 256)
     assert (found.left, found.right) == letters
-    assert found.sides == "sides as stated by the sender"
+    assert found.sides == "sides as stated"
 
 
 def test_scale_bar_needs_spacing_that_was_given() -> None:

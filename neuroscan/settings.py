@@ -129,6 +129,7 @@ class GatewaySettings(DatabaseSettings):
     decode_memory_mib: int = 2048
     inline_classify_limit: timedelta = timedelta(seconds=2)
     report_limit: timedelta = timedelta(seconds=30)
+    summary_limit: timedelta = timedelta(seconds=45)
     report_page_size: PageSize = PageSize.A4
     publish_limit: timedelta = timedelta(milliseconds=500)
     attempts_max: int = Field(default=3, ge=1)

@@ -16,6 +16,7 @@ BATCH_BYTES_MAX = 2 * 1024**3
 
 # A file that could not become a scan.
 REFUSED: Literal["refused"] = "refused"
+ItemState = ScanState | Literal["refused"]
 
 
 class ByState(Contract):
@@ -41,7 +42,7 @@ class BatchItemView(Contract):
     position: int
     file: str
     scan_id: str | None
-    state: ScanState | Literal["refused"]
+    state: ItemState
     label: TumorClass | None
     confidence: Fraction | None
     input_accepted: bool | None = Field(

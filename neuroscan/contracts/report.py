@@ -2,18 +2,16 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
 
 from pydantic import Base64Bytes, Field
 
 from neuroscan.contracts.base import Contract
-from neuroscan.contracts.enums import ScanState, TumorClass
+from neuroscan.contracts.batch import BATCH_FILES_MAX, ItemState
+from neuroscan.contracts.enums import TumorClass
 from neuroscan.contracts.patient import PatientView
 from neuroscan.contracts.problems import Problem
 from neuroscan.contracts.results import Classification, ModelFacts
 from neuroscan.contracts.scan import ScanView
-
-SUMMARY_ITEMS_MAX = 2000
 
 
 class PageSize(StrEnum):
@@ -53,7 +51,7 @@ class SummaryItem(Contract):
     position: int = Field(ge=0)
     file: str
     scan_id: str | None
-    state: ScanState | Literal["refused"]
+    state: ItemState
     classification: Classification | None
     input_accepted: bool | None
     review: TumorClass | None = Field(description="The class that the newest review names")
@@ -67,7 +65,7 @@ class SummaryRequest(Contract):
     batch_id: str
     created_at: datetime
     patient: PatientView | None
-    items: list[SummaryItem] = Field(max_length=SUMMARY_ITEMS_MAX)
+    items: list[SummaryItem] = Field(max_length=BATCH_FILES_MAX)
     models: list[ModelFacts]
     software_version: str
     made_at: datetime

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from neuroscan import NOTICE
+from neuroscan.contracts.batch import REFUSED
 from neuroscan.contracts.enums import ScanState, TumorClass
 from neuroscan.contracts.report import SummaryItem, SummaryRequest
 from neuroscan.contracts.results import Classification, ModelFacts
@@ -18,7 +19,7 @@ from services.reports.wording import (
     set_words,
 )
 
-_BROKEN = ("refused", ScanState.FAILED, ScanState.CANCELED)
+_BROKEN = (REFUSED, ScanState.FAILED, ScanState.CANCELED)
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def compose_summary(request: SummaryRequest) -> SummaryPage:
         ],
         footer_who=f"{footer_name(request.patient)}Batch {request.batch_id}",
         footer_model=_models(request.models),
-        footer_software=(f"NeuroScan {request.software_version} · made {moment(request.made_at)}"),
+        footer_software=(f"NeuroScan {request.software_version} · as of {moment(request.made_at)}"),
     )
 
 

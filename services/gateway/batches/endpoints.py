@@ -19,8 +19,15 @@ from services.gateway.batches.views import batch_path
 from services.gateway.context import Batches, BatchId, LiveChanges, RequestId
 from services.gateway.errors import BodyTooLarge, Responses, header, responses
 from services.gateway.events.polling import Wait, read_when_changed
+from services.gateway.scans.artefact_endpoints import file_responses
+from services.gateway.scans.artefacts import artefact_response
 from services.gateway.scans.conditions import names_tag
-from services.gateway.scans.endpoints import CursorQuery, IfNoneMatch, LimitQuery, WaitQuery
+from services.gateway.scans.endpoints import (
+    CursorQuery,
+    IfNoneMatch,
+    LimitQuery,
+    WaitQuery,
+)
 from services.gateway.scans.form import ScanFields
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
@@ -210,14 +217,33 @@ def read_results(
     responses=_file("application/zip") | responses(problems.NotFound, problems.InvalidRequest),
 )
 def read_reports(
-    batches: Batches, principal: CurrentPrincipal, batch_id: BatchId
+    batches: Batches, principal: CurrentPrincipal, request_id: RequestId, batch_id: BatchId
 ) -> StreamingResponse:
-    """The PDFs that there are, and the table, as an archive."""
+    """The PDFs that there are, the summary and the table, as an archive."""
     return StreamingResponse(
-        batches.reports(batch_id, principal),
+        batches.reports(batch_id, principal, request_id),
         media_type="application/zip",
         headers=_attachment(f"batch-{batch_id}.zip"),
     )
+
+
+@router.get(
+    "/{batch_id}/summary.pdf",
+    response_class=Response,
+    dependencies=[SUBMITTER],
+    responses=file_responses("application/pdf") | responses(problems.Unavailable),
+)
+def read_summary(
+    request: Request,
+    batches: Batches,
+    principal: CurrentPrincipal,
+    request_id: RequestId,
+    batch_id: BatchId,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """The batch as one table for print: what needs a look first. Made when it is asked for."""
+    stored = batches.summary(batch_id, principal, request_id, if_none_match)
+    return artefact_response(request, stored)
 
 
 async def _take(

@@ -51,6 +51,11 @@ def visible(session: Session, batch_id: str, by: Principal) -> Batch:
     return batch
 
 
+def patient_of(session: Session, batch: Batch) -> Patient | None:
+    """The patient of all of a batch, if it has one."""
+    return session.get(Patient, batch.patient_id) if batch.patient_id else None
+
+
 def lock(session: Session, batch_id: str) -> bool:
     """Lock a batch's row until the transaction ends; False when there is none."""
     query = select(Batch.id).where(Batch.id == batch_id).with_for_update(key_share=True)

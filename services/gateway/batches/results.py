@@ -82,24 +82,25 @@ COLUMNS = (
 
 
 def _cells(row: ResultRow) -> list[Cell]:
-    item, scan = row.item, row.scan
+    item, scan, problem = row.item, row.scan, problem_of(row)
     return [
         item.position,
         safe(item.file),
         item.scan_id,
         scan.state if scan else REFUSED,
-        _problem(row),
+        problem.code if problem else None,
         *_classification(scan),
         *_spatial(scan.spatial if scan else None),
     ]
 
 
-def _problem(row: ResultRow) -> str | None:
+def problem_of(row: ResultRow) -> Problem | None:
+    """Why a file did not become a scan, or why its scan failed."""
     if row.item.problem is not None:
-        return Problem.model_validate(row.item.problem).code
+        return Problem.model_validate(row.item.problem)
     for stage in row.scan.stages if row.scan else ():
         if stage.state is StageState.FAILED and stage.problem is not None:
-            return stage.problem.code
+            return stage.problem
     return None
 
 

@@ -10,22 +10,29 @@ from sqlmodel import Session
 from neuroscan.contracts.batch import BatchPage, BatchView
 from neuroscan.contracts.enums import StageName
 from neuroscan.contracts.problems import Forbidden
+from neuroscan.contracts.report import PageSize
+from neuroscan.process import code_version
 from services.gateway.audit import record as audit
 from services.gateway.audit.record import ObjectKind
 from services.gateway.auth.principal import Principal
 from services.gateway.batches import repository
 from services.gateway.batches.archive import archive
 from services.gateway.batches.results import ResultRow, csv_pieces
+from services.gateway.batches.summary import print_summary, summary_or_none
 from services.gateway.batches.upload import BatchUpload, Caller, Stopping
 from services.gateway.batches.views import batch_view, summary_view
 from services.gateway.db.session import transaction
-from services.gateway.db.tables import BatchItem, Scan
+from services.gateway.db.tables import Batch, BatchItem, Patient, Review, Scan
 from services.gateway.paging import decode_cursor, encode_cursor
 from services.gateway.pipeline.assembly import Pipeline
+from services.gateway.pipeline.record import input_digest
+from services.gateway.scans.artefacts import MEDIA_TYPES, Artefact, StoredArtefact
+from services.gateway.scans.conditions import names_tag
 from services.gateway.scans.intake import Intake
-from services.gateway.scans.repository import snapshot, stages_of_many
+from services.gateway.scans.repository import newest_reviews, snapshot, stages_of_many
 from services.gateway.scans.views import Stages, scan_view
 
+PDF = MEDIA_TYPES[Artefact.REPORT]
 _LIST: dict[str, str | None] = {"list": "batches"}
 # Scans whose whole results are in memory at a time.
 _PAGE = 20
@@ -91,15 +98,44 @@ class BatchService:
         self._begin(batch_id, by)
         return csv_pieces(self._rows(batch_id))
 
-    def reports(self, batch_id: str, by: Principal) -> Iterator[bytes]:
+    def reports(self, batch_id: str, by: Principal, request_id: str) -> Iterator[bytes]:
         """`report.zip` in pieces; raises `NotFound` before the first."""
-        self._begin(batch_id, by)
-        return archive(self._pipeline.storage, lambda: self._rows(batch_id))
+        batch, patient = self._begin(batch_id, by)
+        return archive(
+            self._pipeline.storage,
+            lambda: self._rows(batch_id),
+            lambda: summary_or_none(
+                self._pipeline, batch, patient, self._rows(batch_id), request_id
+            ),
+        )
 
-    def _begin(self, batch_id: str, by: Principal) -> None:
+    def summary(
+        self, batch_id: str, by: Principal, request_id: str, if_none_match: str | None = None
+    ) -> StoredArtefact:
+        """`summary.pdf`; raises `NotFound`, and `Unavailable` when it can't be made now.
+
+        One that the caller has already, by `if_none_match`, is neither made nor noted as read.
+        """
         with transaction(self._engine) as session:
-            repository.visible(session, batch_id, by)
+            snapshot(session)
+            batch = repository.visible(session, batch_id, by)
+            patient = repository.patient_of(session, batch)
+            version, _ = repository.version_of(session, batch_id)
+            etag = _summary_tag(version, patient, self._pipeline.settings.report_page_size)
+            known = names_tag(if_none_match, etag)
+            if not known:
+                _note_reads(session, by, batch_id)
+        content = b""
+        if not known:
+            rows = self._rows(batch_id)
+            content = print_summary(self._pipeline, batch, patient, rows, request_id)
+        return StoredArtefact(content, etag, PDF)
+
+    def _begin(self, batch_id: str, by: Principal) -> tuple[Batch, Patient | None]:
+        with transaction(self._engine) as session:
+            batch = repository.visible(session, batch_id, by)
             _note_reads(session, by, batch_id)
+            return batch, repository.patient_of(session, batch)
 
     def _rows(self, batch_id: str) -> Iterator[ResultRow]:
         """Every item with its scan, a page at a time, so that no connection is held meanwhile."""
@@ -112,16 +148,26 @@ class BatchService:
         with transaction(self._engine) as session:
             snapshot(session)
             found = repository.scans_between(session, batch_id, after=after, limit=_PAGE)
-            stages = stages_of_many(session, [scan.id for _, scan in found if scan])
-        return [_row(item, scan, stages) for item, scan in found]
+            scan_ids = [scan.id for _, scan in found if scan]
+            stages = stages_of_many(session, scan_ids)
+            reviews = newest_reviews(session, scan_ids)
+        return [_row(item, scan, stages, reviews) for item, scan in found]
 
 
-def _row(item: BatchItem, scan: Scan | None, stages: dict[str, Stages]) -> ResultRow:
+def _row(
+    item: BatchItem, scan: Scan | None, stages: dict[str, Stages], reviews: dict[str, Review]
+) -> ResultRow:
     if scan is None:
         return ResultRow(item=item, scan=None, pdf=None)
     report = stages[scan.id][StageName.REPORT].output
-    view = scan_view(scan, stages[scan.id])
+    view = scan_view(scan, stages[scan.id], reviews.get(scan.id))
     return ResultRow(item=item, scan=view, pdf=str(report["key"]) if report else None)
+
+
+def _summary_tag(version: str, patient: Patient | None, page_size: PageSize) -> str:
+    """Names all that a summary depends on."""
+    changed = patient.updated_at.isoformat() if patient else ""
+    return f'"{input_digest(version, changed, page_size, code_version())}"'
 
 
 def _note_reads(session: Session, by: Principal, batch_id: str) -> None:

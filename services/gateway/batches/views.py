@@ -35,6 +35,7 @@ def summary_view(batch: Batch, states: Mapping[str, int]) -> BatchSummary:
             "events": f"{path}/events",
             "results": f"{path}/results.csv",
             "reports": f"{path}/report.zip",
+            "summary": f"{path}/summary.pdf",
         },
     )
 

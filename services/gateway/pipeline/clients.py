@@ -3,9 +3,10 @@
 import httpx
 from pydantic import ValidationError
 
+from neuroscan.contracts.base import Contract
 from neuroscan.contracts.model import ModelView
 from neuroscan.contracts.problems import StageFailed, Unavailable
-from neuroscan.contracts.report import ReportRequest
+from neuroscan.contracts.report import ReportRequest, SummaryRequest
 from neuroscan.contracts.results import InferenceResult
 from neuroscan.settings import GatewaySettings
 from neuroscan.telemetry import REQUEST_ID_HEADER
@@ -64,9 +65,18 @@ class ReportsClient:
 
     def render(self, request: ReportRequest, *, request_id: str, timeout_s: float) -> bytes:
         """The PDF; `Unavailable` when there is no answer in time, `StageFailed` otherwise."""
+        return self._print("/v1/render", request, request_id, timeout_s)
+
+    def render_summary(
+        self, request: SummaryRequest, *, request_id: str, timeout_s: float
+    ) -> bytes:
+        """A batch's summary; raises what `render` does."""
+        return self._print("/v1/render-summary", request, request_id, timeout_s)
+
+    def _print(self, path: str, request: Contract, request_id: str, timeout_s: float) -> bytes:
         response = _post(
             self._http,
-            "/v1/render",
+            path,
             content=request.model_dump_json().encode(),
             headers={"Content-Type": "application/json", REQUEST_ID_HEADER: request_id},
             timeout_s=timeout_s,

@@ -11,6 +11,7 @@ from services.gateway.auth.principal import Principal
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Review, now
 from services.gateway.pipeline import record
+from services.gateway.pipeline.renewal import renew_reports
 from services.gateway.reviews import repository
 from services.gateway.scans.repository import snapshot, stages_of
 from services.gateway.scans.views import classification, scan_view
@@ -23,7 +24,7 @@ class ReviewService:
         self._engine = engine
 
     def put(self, scan_id: str, verdict: ReviewCreate, by: Principal) -> ScanView:
-        """A further review, which counts from now on; earlier ones are kept.
+        """A further review, which counts from now on, in the report too; earlier ones are kept.
 
         Raises `NotFound`, `NotReady` before the scan has a class, `InvalidRequest` for a verdict
         that contradicts itself.
@@ -54,6 +55,7 @@ class ReviewService:
                 at=now(),
             )
             session.add(review)
+            renew_reports(session, [scan_id])
             fields = sorted(ReviewCreate.model_fields)
             audit.note(session, by, Action.REVIEWED, ObjectKind.SCAN, scan_id, fields)
             return scan_view(scan, stages, review)

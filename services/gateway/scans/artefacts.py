@@ -56,6 +56,12 @@ class StoredArtefact:
     media_type: str
 
 
+class NotStored(NotFound):
+    """The object of an artefact is gone."""
+
+    default_detail = "The artefact is not stored any more."
+
+
 def read_artefact(
     engine: Engine,
     storage: Storage,
@@ -93,7 +99,7 @@ def fetch(storage: Storage, key: str | None, artefact: Artefact, *, over: bool) 
     try:
         content = storage.get(key)
     except ObjectNotFound as error:
-        raise NotFound("The artefact is not stored any more.") from error
+        raise NotStored from error
     return StoredArtefact(content, _etag(key), MEDIA_TYPES[artefact])
 
 

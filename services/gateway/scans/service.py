@@ -15,7 +15,7 @@ from services.gateway.paging import decode_cursor, encode_cursor
 from services.gateway.pipeline import record
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans import repository
-from services.gateway.scans.artefacts import Artefact, StoredArtefact, read_artefact
+from services.gateway.scans.artefacts import Artefact, NotStored, StoredArtefact, read_artefact
 from services.gateway.scans.erase import erase_objects
 from services.gateway.scans.repository import ScanFilter
 from services.gateway.scans.views import scan_view
@@ -78,7 +78,11 @@ class ScanService:
     ) -> StoredArtefact:
         """A file of the scan; `NotReady` while it is being made, `NotFound` otherwise."""
         storage = self._pipeline.storage
-        return read_artefact(self._engine, storage, scan_id, artefact, by, if_none_match)
+        try:
+            return read_artefact(self._engine, storage, scan_id, artefact, by, if_none_match)
+        except NotStored:
+            # A new report may have taken its place between the look into the ledger and the read.
+            return read_artefact(self._engine, storage, scan_id, artefact, by, if_none_match)
 
     def cancel(self, scan_id: str, by: Principal) -> ScanView:
         """Stop a scan; one that is over stays as it is."""

@@ -1,11 +1,15 @@
 """Who sees a batch, and when it has changed."""
 
+import io
+import zipfile
+
 import pytest
 from sqlmodel import col, select
 
 from neuroscan.contracts.problems import (
     Forbidden,
     NotFound,
+    Unavailable,
 )
 from services.gateway.batches.upload import Caller
 from services.gateway.db.session import transaction
@@ -30,9 +34,12 @@ def test_a_batch_is_not_there_for_another_submitter(desk: Desk) -> None:
     sent = desk.send(form(some(1)))
     assert sent.batch_id is not None
     service = desk.service
-    for call in (service.get, service.version, service.results, service.reports):
+    for call in (service.get, service.version, service.results):
         with pytest.raises(NotFound):
             call(sent.batch_id, OTHER)
+    for made in (service.reports, service.summary):
+        with pytest.raises(NotFound):
+            made(sent.batch_id, OTHER, "request-1")
     with pytest.raises(NotFound):
         service.more(sent.batch_id, Caller(OTHER, "r", None), stopping=lambda: False)
     assert service.list(OTHER, cursor=None, limit=10).items == []
@@ -65,6 +72,28 @@ def test_batches_and_scans_are_in_the_audit(desk: Desk) -> None:
     for scan_id in scans:
         assert noted.count(("created", "scan", scan_id)) == 1
         assert noted.count(("read", "scan", scan_id)) == 1
+
+
+def test_a_known_summary_is_not_made_again(desk: Desk) -> None:
+    sent = desk.send(form(some(1)))
+    assert sent.batch_id is not None
+    # Nobody makes reports here: only what is known already can be answered.
+    with pytest.raises(Unavailable):
+        desk.service.summary(sent.batch_id, SENDER, "request-1")
+    known = desk.service.summary(sent.batch_id, SENDER, "request-1", "*")
+    assert known.content == b""
+    assert desk.service.summary(sent.batch_id, SENDER, "r", known.etag).etag == known.etag
+    desk.send(form([("bad", b"")]), to=sent.batch_id)
+    with pytest.raises(Unavailable):
+        desk.service.summary(sent.batch_id, SENDER, "request-1", known.etag)
+
+
+def test_the_archive_comes_without_a_summary_that_nobody_makes(desk: Desk) -> None:
+    sent = desk.send(form(some(1)))
+    assert sent.batch_id is not None
+    content = b"".join(desk.service.reports(sent.batch_id, SENDER, "request-1"))
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        assert file.namelist() == ["results.csv"]
 
 
 def test_the_version_changes_with_items_and_their_scans(desk: Desk) -> None:

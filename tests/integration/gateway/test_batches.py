@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from pypdf import PdfReader
 
 from neuroscan.stack import Stack
 from tests import pictures
@@ -129,11 +130,33 @@ def test_reports_are_an_archive(api: httpx.Client, batch: dict[str, Any]) -> Non
     first, _, second = (item["scan_id"] for item in batch["items"])
     with zipfile.ZipFile(io.BytesIO(answer.content)) as file:
         assert file.testzip() is None
-        assert file.namelist() == [f"0001-{first}.pdf", f"0003-{second}.pdf", "results.csv"]
+        assert file.namelist() == [
+            f"0001-{first}.pdf",
+            f"0003-{second}.pdf",
+            "summary.pdf",
+            "results.csv",
+        ]
+        assert file.read("summary.pdf") == api.get(batch["links"]["summary"]).content
         pdf = file.read(f"0001-{first}.pdf")
         assert pdf == api.get(f"/v1/scans/{first}/report.pdf").content
         table = list(csv.DictReader(io.StringIO(file.read("results.csv").decode(), newline="")))
     assert [line["report"] for line in table] == [f"0001-{first}.pdf", "", f"0003-{second}.pdf"]
+
+
+def test_summary_is_a_pdf_with_a_row_a_file(api: httpx.Client, batch: dict[str, Any]) -> None:
+    answer = api.get(batch["links"]["summary"])
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Content-Type"] == "application/pdf"
+    (page,) = PdfReader(io.BytesIO(answer.content)).pages
+    text = " ".join(page.extract_text().split())
+    for expected in ("3: 2 completed, 1 refused", "Needs a look", f"{MARK}.txt", batch["id"]):
+        assert expected in text
+    assert len(page.images) == 2
+    tag = answer.headers["ETag"]
+    known = api.get(batch["links"]["summary"], headers={"If-None-Match": tag})
+    assert (known.status_code, known.content) == (304, b"")
+    part = api.get(batch["links"]["summary"], headers={"Range": "bytes=0-4"})
+    assert (part.status_code, part.content) == (206, b"%PDF-")
 
 
 def test_file_names_stay_out_of_the_log(
@@ -164,7 +187,7 @@ def test_a_submitter_sees_no_other_caller_s_batch(
     bearer = {"Authorization": f"Bearer {new['key']}"}
     url = batch["links"]["self"]
     with httpx.Client(base_url=stack.url, headers=bearer, timeout=60, trust_env=False) as other:
-        for path in (url, f"{url}/results.csv", f"{url}/report.zip"):
+        for path in (url, f"{url}/results.csv", f"{url}/report.zip", f"{url}/summary.pdf"):
             assert other.get(path).status_code == 404
         picture = [("a.png", pictures.png())]
         assert send(other, picture, to=f"{url}/items").status_code == 404

@@ -2,7 +2,9 @@
 
 import io
 import time
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -23,6 +25,7 @@ from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.pipeline.messages import stage_message
 from services.gateway.pipeline.record import Recorded, StageRef, StageResult
 from services.gateway.pipeline.renewal import renew_reports
+from services.gateway.scans.artefacts import Artefact
 from services.gateway.scans.service import ScanService
 from tests import pictures
 from tests.integration.gateway.calls import new_patient, submit, wait_final
@@ -252,6 +255,59 @@ def test_changed_patient_has_a_new_report_and_the_old_one_is_deleted(
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert len(left) == 1
+
+
+def test_review_has_a_new_report(api: httpx.Client) -> None:
+    scan = wait_final(api, submit(api, pictures.png(pictures.head(seed=5))).json()["id"])
+    url = f"/v1/scans/{scan['id']}"
+    predicted = scan["classification"]["label"]
+    other = "glioma" if predicted != "glioma" else "pituitary"
+    verdict = {"label": other, "agrees": False, "comment": "Seen on T2."}
+    answer = api.put(f"{url}/review", json=verdict)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["ETag"] == f'"{answer.json()["version"]}"'
+    newest = wait_for_version(api, scan["id"], 2)
+    assert newest["state"] == "completed"
+    said = text(api.get(f"{url}/report.pdf"))
+    assert f"A reader says: {other}." in said
+    assert "Does not agree" in said
+    assert "Seen on T2." in said
+
+
+def test_reader_of_the_old_report_gets_the_new_one(pipeline: Pipeline) -> None:
+    scan_id = finished_scan(pipeline.engine)
+    scans, storage = ScanService(pipeline), pipeline.storage
+    storage.put(f"scans/{scan_id}/report/1/report.pdf", b"%PDF-1")
+    old = scans.artefact(scan_id, Artefact.REPORT, BY)
+    assert old.content == b"%PDF-1"
+    renew(pipeline.engine, scan_id)
+    digest = begin(pipeline.engine, scan_id, scan_id)
+    storage.put(f"scans/{scan_id}/report/2/report.pdf", b"%PDF-2")
+    read = storage.get
+
+    class Overtaken(Storage):
+        """Between the look into the ledger and the read, the new report takes its place."""
+
+        def get(self, key: str) -> bytes:
+            if key.endswith("/1/report.pdf"):
+                recorded = end(pipeline.engine, scan_id, scan_id, digest, 2)
+                storage.delete_prefix(recorded.discard or "")
+            return read(key)
+
+    overtaken = replace(pipeline, storage=Overtaken(storage._url))
+    new = ScanService(overtaken).artefact(scan_id, Artefact.REPORT, BY)
+    assert new.content == b"%PDF-2"
+    assert new.etag != old.etag
+
+
+def wait_for_version(api: httpx.Client, scan_id: str, version: int) -> dict[str, Any]:
+    deadline = time.monotonic() + 60
+    scan: dict[str, Any] = api.get(f"/v1/scans/{scan_id}").json()
+    while scan["report"]["version"] < version:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+        scan = api.get(f"/v1/scans/{scan_id}").json()
+    return scan
 
 
 def text(answer: httpx.Response) -> str:

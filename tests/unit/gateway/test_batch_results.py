@@ -82,21 +82,32 @@ def test_the_archive_holds_what_there_is_and_says_what_there_is_not(tmp_path: Pa
     there, lost, early = row(0, "../../x", pdf="p/0"), row(1, pdf="p/1"), row(2)
     storage.put("p/0", b"%PDF-0")
     rows = [there, lost, early, refused(3)]
-    content = b"".join(archive(storage, lambda: rows))
+    content = b"".join(archive(storage, lambda: rows, lambda: b"%PDF-S"))
     with zipfile.ZipFile(io.BytesIO(content)) as file:
         assert file.testzip() is None
-        assert file.namelist() == [pdf_name(there), "results.csv"]
+        assert file.namelist() == [pdf_name(there), "summary.pdf", "results.csv"]
         assert file.read(pdf_name(there)) == b"%PDF-0"
+        assert file.read("summary.pdf") == b"%PDF-S"
         lines = table(file.read("results.csv"))
     assert [line["report"] for line in lines] == [pdf_name(there), "", "", ""]
     assert pdf_name(there) == f"0001-{there.item.scan_id}.pdf"
+
+
+def no_summary() -> None:
+    return None
+
+
+def test_a_summary_that_can_not_be_made_is_left_out(tmp_path: Path) -> None:
+    content = b"".join(archive(Storage(tmp_path.as_uri()), lambda: [refused(3)], no_summary))
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        assert file.namelist() == ["results.csv"]
 
 
 def test_a_store_that_is_away_breaks_the_archive_off(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     storage = Storage(folder.as_uri())
     storage.put("p/0", b"%PDF-0")
-    pieces = archive(storage, lambda: [row(0, pdf="p/0"), row(1, pdf="p/1")])
+    pieces = archive(storage, lambda: [row(0, pdf="p/0"), row(1, pdf="p/1")], no_summary)
     next(pieces)
     folder.rename(tmp_path / "away")
     with pytest.raises(Unavailable):
@@ -113,7 +124,7 @@ def test_one_pdf_is_in_memory_at_a_time(tmp_path: Path) -> None:
             asked.append(position)
             yield row(position, pdf=f"p/{position}")
 
-    pieces = archive(storage, rows)
+    pieces = archive(storage, rows, no_summary)
     for position in range(4):
         beginning = f"{position + 1:04d}-".encode()
         while beginning not in next(pieces):

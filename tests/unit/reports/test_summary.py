@@ -7,8 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from neuroscan import NOTICE
+from neuroscan.contracts.batch import BATCH_FILES_MAX
 from neuroscan.contracts.enums import ScanState
-from neuroscan.contracts.report import SUMMARY_ITEMS_MAX, PageSize, SummaryRequest
+from neuroscan.contracts.report import PageSize, SummaryRequest
 from services.reports.render import Renderer
 from tests.unit.reports.cases import make_item, make_summary
 from tests.unit.reports.reading import embedded_fonts, opened, structure, text_of
@@ -116,7 +117,7 @@ def test_full_batch_is_made_in_seconds(renderer: Renderer) -> None:
 def test_more_items_than_a_summary_holds_are_refused() -> None:
     document = make_summary(0).model_dump(mode="json")
     document["items"] = [make_item(0, thumbnail=None).model_dump(mode="json")] * (
-        SUMMARY_ITEMS_MAX + 1
+        BATCH_FILES_MAX + 1
     )
-    with pytest.raises(ValidationError, match="at most 2000"):
+    with pytest.raises(ValidationError, match="at most 500"):
         SummaryRequest.model_validate(document)

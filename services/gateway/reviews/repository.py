@@ -1,6 +1,7 @@
 """All SQL about how reviews agree; a scan's own reviews are read with the scan."""
 
 from sqlalchemy import Subquery, func
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlmodel import Session, col, select
 
 from neuroscan.contracts.enums import TumorClass
@@ -50,7 +51,7 @@ def _newest() -> Subquery:
     month = func.to_char(func.timezone("UTC", col(Review.at)), "YYYY-MM")
     return (
         select(Review.predicted, Review.label, Review.agrees, month.label("month"))
-        .distinct(col(Review.scan_id))
         .order_by(col(Review.scan_id), col(Review.id).desc())
+        .ext(distinct_on(col(Review.scan_id)))
         .subquery()
     )

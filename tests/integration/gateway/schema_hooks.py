@@ -24,7 +24,11 @@ _HOOK_URL = "http://127.0.0.1:9/neuroscan"
 # What a schema can't say of a request that it allows: that a thing is there, is still to come, or
 # goes with another.
 _NOT_THERE = frozenset({"address_refused", "bad_cursor", "frame_out_of_range", "unknown_patient"})
-_NOT_NOW = ("`expires_at` must lie in the future", "`agrees` must be true with")
+_NOT_NOW = (
+    "`expires_at` must lie in the future",
+    "`agrees` must be true with",
+    "`patient_id` is the batch's own",
+)
 # Long polls are tried elsewhere; here they would only take time.
 _LONGEST_WAIT_S = 0.2
 

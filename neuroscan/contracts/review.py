@@ -1,6 +1,6 @@
 """Readers' verdicts, and how often they agree with the network."""
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from neuroscan.contracts.base import Contract
 from neuroscan.contracts.enums import TumorClass
@@ -12,7 +12,7 @@ class ReviewCreate(Contract):
     """A verdict on a scan: `agrees` is true exactly when `label` is the network's class."""
 
     label: TumorClass = Field(description="What the reader sees")
-    agrees: bool
+    agrees: StrictBool
     comment: Notes = ""
 
 

@@ -1,12 +1,12 @@
 """`/v1/audit`."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
 
 from neuroscan.contracts import problems
+from neuroscan.contracts.moments import Moment
 from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.audit.repository import AuditFilter
 from services.gateway.audit.views import AuditPage
@@ -21,8 +21,8 @@ router = APIRouter(prefix="/v1", tags=["operation"])
 PrincipalQuery = Annotated[
     str | None, Query(max_length=200, pattern=r"^[^\x00]*$", description="As in `key:0a1b2c3d4e5f`")
 ]
-SinceQuery = Annotated[datetime | None, Query(description="From this moment on")]
-UntilQuery = Annotated[datetime | None, Query(description="Before this moment")]
+SinceQuery = Annotated[Moment | None, Query(description="From this moment on")]
+UntilQuery = Annotated[Moment | None, Query(description="Before this moment")]
 
 
 @router.get(

@@ -25,6 +25,7 @@ class Route:
     method: str
     path: str
     declares: tuple[Requires, ...]
+    documented: bool
 
     @property
     def role(self) -> Role | None:
@@ -53,5 +54,8 @@ def all_routes() -> list[Route]:
         declares = tuple(
             each.call for each in context.dependant.dependencies if isinstance(each.call, Requires)
         )
-        routes += [Route(method, path, declares) for method in sorted(context.methods or ())]
+        documented = bool(context.include_in_schema)
+        routes += [
+            Route(method, path, declares, documented) for method in sorted(context.methods or ())
+        ]
     return routes

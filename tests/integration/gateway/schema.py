@@ -19,9 +19,10 @@ import httpx
 from neuroscan.contracts.enums import Role
 from neuroscan.settings import REPOSITORY
 from neuroscan.stack import Stack
+from tests import pictures
 from tests.integration.gateway.access import make_key
-from tests.integration.gateway.calls import new_patient
-from tests.integration.gateway.schema_hooks import KEY_ID, PATIENT_ID
+from tests.integration.gateway.calls import new_patient, submit, wait_final
+from tests.integration.gateway.schema_hooks import THINGS
 
 SEED = 5
 SUBMIT = "POST /v1/scans"
@@ -39,8 +40,9 @@ class Findings:
 
 
 def try_document(api: httpx.Client, folder: Path, *, per_operation: int, seed: int) -> Findings:
-    """Run schemathesis with a key and a patient of its own; its files stay in `folder`."""
+    """Run schemathesis with a key and things of its own; its files stay in `folder`."""
     key = make_key(api, Role.ADMIN)
+    things = _make_things(api) | {"key_id": key.id}
     document, report = api.base_url.join("/v1/openapi.json"), folder / "report.json"
     command = [
         *(
@@ -61,8 +63,7 @@ def try_document(api: httpx.Client, folder: Path, *, per_operation: int, seed: i
         **os.environ,
         "PYTHONPATH": str(REPOSITORY),
         "SCHEMATHESIS_HOOKS": "tests.integration.gateway.schema_hooks",
-        KEY_ID: key.id,
-        PATIENT_ID: new_patient(api)["id"],
+        THINGS: json.dumps(things),
     }
     shown = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -80,14 +81,32 @@ def try_document(api: httpx.Client, folder: Path, *, per_operation: int, seed: i
     )
 
 
+def _make_things(api: httpx.Client) -> dict[str, str]:
+    """One of each thing that a path can name, by the name of its parameter."""
+    scan_id = wait_final(api, submit(api, pictures.png()).json()["id"])["id"]
+    picture = ("slice.png", pictures.png(), "image/png")
+    made = {
+        "explanation_id": api.post(
+            f"/v1/scans/{scan_id}/explanations", json={"method": "gradcam", "layer": "layer3[-1]"}
+        ),
+        "analysis_id": api.post(f"/v1/scans/{scan_id}/reanalyze"),
+        "batch_id": api.post("/v1/batches", files={"images": picture}),
+        "webhook_id": api.post("/v1/webhooks", json={"url": "http://127.0.0.1:9/run"}),
+    }
+    for answer in made.values():
+        answer.raise_for_status()
+    ids = {name: str(answer.json()["id"]) for name, answer in made.items()}
+    return ids | {"scan_id": scan_id, "patient_id": new_patient(api)["id"]}
+
+
 def main() -> int:
     """Print what was found; 1 when anything was, or when too little was tried."""
     parser = argparse.ArgumentParser(prog="python -m tests.integration.gateway.schema")
     parser.add_argument("--count", type=int, default=2000, help="test cases at least")
-    parser.add_argument("--per-operation", type=int, default=60, help="examples of each call")
+    parser.add_argument("--per-operation", type=int, default=25, help="examples of each call")
     parser.add_argument("--seed", type=int, default=SEED)
     arguments = parser.parse_args()
-    environment = {"REQUESTS_PER_MINUTE": "1000000"}
+    environment = {"REQUESTS_PER_MINUTE": "1000000", "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}
     with tempfile.TemporaryDirectory() as folder, Stack(environment=environment) as stack:
         url = stack.wait_ready()
         headers = {"Authorization": f"Bearer {stack.key}"}

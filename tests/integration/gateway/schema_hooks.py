@@ -1,11 +1,12 @@
-"""What schemathesis is told about this API (its `SCHEMATHESIS_HOOKS`): pictures, and what to spare.
+"""What schemathesis is told about this API (`SCHEMATHESIS_HOOKS`): what is there, what to spare.
 
-Pictures, and the id of a patient who is there, are drawn where the document asks for one, so that
-submitted scans come to be.
+Pictures are drawn where the document asks for files, and ids of things that are there beside others
+where it asks for ids: else most requests would end before they reach what is to be tried.
 """
 
 import json
 import os
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -16,42 +17,56 @@ from schemathesis.openapi.checks import RejectedPositiveData
 
 from tests import pictures
 
-KEY_ID = "SCHEMA_TEST_KEY_ID"
-PATIENT_ID = "SCHEMA_TEST_PATIENT_ID"
-# What a schema can't say of a request that it allows: that a thing is there, or still to come.
-_NOT_THERE = frozenset({"bad_cursor", "frame_out_of_range", "unknown_patient"})
-_PAST = "`expires_at` must lie in the future"
+# By the name of a parameter: the id of a thing that was made for the run, as JSON.
+THINGS = "SCHEMA_TEST_THINGS"
+# Nothing listens there; the stacks that are tried allow it.
+_HOOK_URL = "http://127.0.0.1:9/neuroscan"
+# What a schema can't say of a request that it allows: that a thing is there, is still to come, or
+# goes with another.
+_NOT_THERE = frozenset({"address_refused", "bad_cursor", "frame_out_of_range", "unknown_patient"})
+_NOT_NOW = (
+    "`expires_at` must lie in the future",
+    "`agrees` must be true with",
+    "`patient_id` is the batch's own",
+)
 # Long polls are tried elsewhere; here they would only take time.
 _LONGEST_WAIT_S = 0.2
 
+_things: dict[str, str] = json.loads(os.environ.get(THINGS, "{}"))
 _PICTURES = [
     make(pictures.head(size=size, seed=seed))
     for make in (pictures.png, pictures.jpeg, pictures.dicom)
     for size, seed in ((32, 1), (96, 2), (131, 3))
 ]
-schemathesis.openapi.format("brain-slice", st.sampled_from(_PICTURES))
-_PATIENTS = st.one_of(st.just(os.environ.get(PATIENT_ID, "")), st.uuids().map(str))
-schemathesis.openapi.format("patient-id", _PATIENTS)
 _MOMENTS = st.datetimes(
     datetime(1901, 1, 1),  # noqa: DTZ001 - hypothesis takes naive bounds only
     datetime(9997, 1, 1),  # noqa: DTZ001
 )
+schemathesis.openapi.format("brain-slice", st.sampled_from(_PICTURES))
 schemathesis.openapi.format("date-time", _MOMENTS.map(lambda moment: f"{moment.isoformat()}Z"))
+schemathesis.openapi.format("hook-url", st.just(_HOOK_URL))
+for _name, _id in _things.items():
+    schemathesis.openapi.format(_name, st.one_of(st.just(_id), st.uuids().map(str)))
 
 
 @schemathesis.hook
 def before_load_schema(context: schemathesis.HookContext, raw_schema: dict[str, Any]) -> None:
-    """Draw pictures for every field that takes files, and patients and frames that are there."""
-    for schema in raw_schema["components"]["schemas"].values():
-        fields = schema.get("properties", {})
-        files = [part for field in fields.values() for part in (field, field.get("items", {}))]
-        files = [part for part in files if isinstance(part, dict) and "contentMediaType" in part]
-        for file in files:
-            file["format"] = "brain-slice"
-        if files and "patient_id" in fields:
-            fields["patient_id"]["format"] = "patient-id"
-        if files and "frame" in fields:
-            fields["frame"]["maximum"] = 1
+    """Name the strategies of above in the document, as formats."""
+    for operation in _operations(raw_schema):
+        for parameter in operation.get("parameters", []):
+            if parameter["in"] == "path" and parameter["name"] in _things:
+                parameter["schema"]["format"] = parameter["name"]
+        form = _form(raw_schema, operation)
+        for field in (part for each in form.values() for part in (each, each.get("items", {}))):
+            if "contentMediaType" in field or field.get("format") == "binary":
+                field |= {"format": "brain-slice", "contentMediaType": "application/octet-stream"}
+        # Five hundred files at once are tried elsewhere too.
+        form.get("images", {}).pop("maxItems", None)
+        if "patient_id" in form:
+            form["patient_id"]["format"] = "patient_id"
+        if "frame" in form:
+            form["frame"]["maximum"] = 1
+    raw_schema["components"]["schemas"]["WebhookCreate"]["properties"]["url"]["format"] = "hook-url"
 
 
 @schemathesis.hook
@@ -68,7 +83,7 @@ def filter_failure(
     """
     if isinstance(failure, RejectedPositiveData):
         problem = json.loads(response.content)
-        return problem["code"] not in _NOT_THERE and not problem["detail"].startswith(_PAST)
+        return problem["code"] not in _NOT_THERE and not problem["detail"].startswith(_NOT_NOW)
     if isinstance(failure, AcceptedNegativeData):
         form = case.body if case.media_type == "multipart/form-data" else None
         return not (isinstance(form, dict) and "" in form.values())
@@ -77,13 +92,10 @@ def filter_failure(
 
 @schemathesis.hook
 def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> bool:
-    """Spare what the run itself uses: its key, that of the stack's owner, and its patient."""
-    spared = {
-        "/v1/keys/{key_id}": (os.environ[KEY_ID], "local"),
-        "/v1/patients/{patient_id}": (os.environ[PATIENT_ID],),
-    }
+    """Spare what was made for the run, and the key of the stack's owner."""
+    ends = case.method == "DELETE" or case.path.endswith("/cancel")
     ids = (case.path_parameters or {}).values()
-    return case.method != "DELETE" or not set(ids) & set(spared.get(case.path, ()))
+    return not ends or not {*ids} & {*_things.values(), "local"}
 
 
 @schemathesis.hook
@@ -92,3 +104,27 @@ def map_query(context: schemathesis.HookContext, query: dict[str, Any]) -> dict[
     if query and isinstance(query.get("wait"), int | float) and 0 <= query["wait"] <= 30:
         query["wait"] = min(query["wait"], _LONGEST_WAIT_S)
     return query
+
+
+@schemathesis.hook
+def before_call(
+    context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]
+) -> None:
+    """Send files after fields, as batches take them."""
+    if isinstance(case.body, dict) and "images" in case.body:
+        case.body["images"] = case.body.pop("images")
+
+
+def _operations(raw_schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in raw_schema["paths"].values():
+        yield from path.values()
+
+
+def _form(raw_schema: dict[str, Any], operation: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a multipart body; none for any other."""
+    content = operation.get("requestBody", {}).get("content", {})
+    form = content.get("multipart/form-data", {}).get("schema", {})
+    if "$ref" in form:
+        form = raw_schema["components"]["schemas"][form["$ref"].rpartition("/")[2]]
+    fields: dict[str, Any] = form.get("properties", {})
+    return fields

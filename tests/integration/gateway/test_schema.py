@@ -30,10 +30,8 @@ def test_schemathesis_finds_nothing(api: httpx.Client, tmp_path: Path) -> None:
     assert found.accepted_uploads > 3, found.output
 
 
-@pytest.mark.parametrize("route", all_routes(), ids=str)
+@pytest.mark.parametrize("route", [each for each in all_routes() if each.documented], ids=str)
 def test_the_document_says_who_may_call(document: dict[str, Any], route: Route) -> None:
-    if route.path == "/":
-        return
     path = route.path.replace(":uuid}", "}")
     operation = document["paths"][path][route.method.lower()]
     if route.role is None:

@@ -8,6 +8,7 @@ from sqlmodel import select
 
 from neuroscan.contracts.enums import StageName
 from neuroscan.contracts.problems import (
+    Forbidden,
     InvalidRequest,
     NeuroscanError,
     TooManyFiles,
@@ -19,6 +20,7 @@ from services.gateway.db.session import transaction
 from services.gateway.db.tables import Batch, BatchItem, IdempotencyKey, Patient, Scan
 from tests import pictures
 from tests.integration.gateway.batch_forms import (
+    CLINICIAN,
     END,
     PICTURES,
     SENDER,
@@ -183,11 +185,11 @@ def test_every_scan_belongs_to_the_batch_s_patient(desk: Desk) -> None:
     patient_id, another = add_patient(desk), add_patient(desk, "MRN-2")
     wrong = pictures.dicom(patient_number="MRN-2")
     files = [*some(1), ("wrong.dcm", wrong)]
-    sent = desk.send(form(files, patient_id=patient_id))
-    desk.send(form(some(2)[1:]), to=sent.batch_id)
+    sent = desk.send(form(files, patient_id=patient_id), by=CLINICIAN)
+    desk.send(form(some(2)[1:]), to=sent.batch_id, by=CLINICIAN)
     with pytest.raises(InvalidRequest, match="batch's own"):
-        desk.send(form(some(1), patient_id=another), to=sent.batch_id)
-    batch = desk.read(sent)
+        desk.send(form(some(1), patient_id=another), to=sent.batch_id, by=CLINICIAN)
+    batch = desk.read(sent, CLINICIAN)
     assert batch.patient_id == patient_id
     assert [item.problem and item.problem.code for item in batch.items] == [
         None,
@@ -196,6 +198,13 @@ def test_every_scan_belongs_to_the_batch_s_patient(desk: Desk) -> None:
     ]
     with transaction(desk.pipeline.engine) as session:
         assert {scan.patient_id for scan in session.exec(select(Scan))} == {patient_id}
+
+
+def test_a_submitter_may_not_name_a_patient(desk: Desk) -> None:
+    patient_id = add_patient(desk)
+    with pytest.raises(Forbidden):
+        desk.send(form(some(2), patient_id=patient_id))
+    assert_nothing_was_made(desk)
 
 
 def test_an_unknown_patient_makes_nothing(desk: Desk) -> None:

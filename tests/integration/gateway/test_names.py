@@ -72,7 +72,7 @@ def test_a_marked_name_stays_where_it_belongs(api: httpx.Client, stack: Stack) -
 
     # What goes wrong must not repeat what was sent.
     assert api.post("/v1/patients/search", json={"q": MARK}).json()["items"]
-    assert api.get(f"/v1/patients/{MARK}").status_code == 422
+    assert api.get(f"/v1/patients/{MARK}").status_code == 404
     assert api.get(f"/v1/{MARK}").status_code == 404
     assert api.get("/v1/scans", params={"state": MARK}).status_code == 422
     assert api.post("/v1/patients", json={"medical_record_number": number}).status_code == 409

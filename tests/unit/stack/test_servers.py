@@ -41,7 +41,7 @@ async def running_postgres(
 
 
 def connect(postgres: EmbeddedPostgres) -> "psycopg.Connection[tuple[object, ...]]":
-    return psycopg.connect(postgres.database_url.replace("+psycopg", ""), autocommit=True)
+    return psycopg.connect(postgres.owner_url.replace("+psycopg", ""), autocommit=True)
 
 
 def new_folder(path: Path) -> DataFolder:

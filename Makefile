@@ -9,7 +9,7 @@ EXTRAS := gateway inference explain spatial reports training
 COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --generate-hashes --python-version 3.11 \
 	--python-platform x86_64-manylinux_2_34 --no-header --no-emit-index-url --no-emit-find-links
 
-.PHONY: help demo test up lint chaos fuzz load schema lock setup clean chaos fuzz load schema
+.PHONY: help demo test up lint chaos fuzz load schema lock setup clean
 
 help:
 	@echo "make demo   the whole system on slices that it makes itself; results in demo-output/"
@@ -20,10 +20,6 @@ help:
 	@echo "make fuzz   5,000 mutated files against a running gateway"
 	@echo "make load   how fast the API answers, with 1,000 and with 100,000 scans stored"
 	@echo "make schema 2,000 requests that schemathesis draws from the OpenAPI document"
-	@echo "make chaos  200 scans while every part is killed, frozen, emptied or closed"
-	@echo "make fuzz   5,000 damaged files, up to classification"
-	@echo "make load   the gateway's latencies with 1,000 and 100,000 scans stored"
-	@echo "make schema schemathesis on the whole API, 2,000 examples"
 	@echo "make lock   pin the packages anew (UPGRADE=1: to their newest versions)"
 	@echo "make clean  remove what was built, but not .venv and neuroscan-data"
 

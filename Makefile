@@ -9,7 +9,7 @@ EXTRAS := gateway inference explain spatial reports training
 COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --generate-hashes --python-version 3.11 \
 	--python-platform x86_64-manylinux_2_34 --no-header --no-emit-index-url --no-emit-find-links
 
-.PHONY: help demo test up lint chaos fuzz load schema lock setup clean
+.PHONY: help demo test up lint chaos fuzz load schema screenshots lock setup clean
 
 help:
 	@echo "make demo   the whole system on slices that it makes itself; results in demo-output/"
@@ -20,6 +20,7 @@ help:
 	@echo "make fuzz   5,000 mutated files against a running gateway"
 	@echo "make load   how fast the API answers, with 1,000 and with 100,000 scans stored"
 	@echo "make schema 2,000 requests that schemathesis draws from the OpenAPI document"
+	@echo "make screenshots  the page's pictures in docs/images, from phantoms"
 	@echo "make lock   pin the packages anew (UPGRADE=1: to their newest versions)"
 	@echo "make clean  remove what was built, but not .venv and neuroscan-data"
 
@@ -46,8 +47,11 @@ test: lint
 	@scripts/setup browser
 	$(BIN)/pytest
 
-# As the unprivileged user that whoever calls is, or as `nobody` where that is root.
+screenshots: $(READY)
+	@scripts/setup browser
+	$(BIN)/python -m tests.browser.screenshots
 
+# As whoever calls; as `nobody` where that is root.
 chaos: $(READY)
 	$(BIN)/python -m tests.chaos
 

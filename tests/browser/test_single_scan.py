@@ -146,6 +146,36 @@ def test_dicom_brings_its_own_sides_and_spacing(sit_down: SitDown) -> None:
     expect(viewer.locator(".bottom-right")).to_contain_text("mm")
 
 
+def test_without_events_the_page_asks_by_itself(seat: Seat, samples: list[Path]) -> None:
+    page = seat.page
+    seat.watch.expected = {404}
+    page.route("**/events", lambda route: route.fulfill(status=404, body=""))
+    choose_file(page, samples[0].read_bytes(), "no-events.png")
+    wait_for_result(page)
+
+
+def test_a_patient_who_was_typed_and_not_picked_is_asked_about(
+    page: Page, completed: str, samples: list[Path]
+) -> None:
+    patient = page.get_by_role("combobox", name="Patient")
+    patient.fill("20-44")
+    choose_file(page, samples[0].read_bytes(), "whose.png")
+    expect(patient).to_be_focused()
+    assert page.url.endswith(("/", "#/analyze"))
+    page.get_by_role("option").filter(has_text="20-4471").click()
+    page.get_by_role("button", name="Analyze", exact=True).click()
+    expect(page.locator(".head")).to_contain_text("20-4471")
+
+
+def test_another_analysis_stands_beside_the_first(page: Page, completed: str) -> None:
+    go(page, f"/scans/{completed}")
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("button", name="Analyze again").click()
+    later = page.locator("section").filter(has=page.get_by_role("heading", name="Later analyses"))
+    expect(later.get_by_role("row")).to_have_count(3)
+    expect(later.get_by_role("row").last).to_contain_text(CLASS_NAMES, timeout=30_000)
+
+
 def test_a_file_with_frames_asks_for_one(seat: Seat) -> None:
     seat.watch.expected = {422}
     page = seat.page

@@ -8,6 +8,7 @@ import { createPatient } from "../patients/form.js";
 
 const PAUSE_MS = 180;
 const SHOWN = 8;
+const NOT_PICKED = "Pick a patient from the list, create one, or empty this field.";
 
 /** `{ element, value() }`; `patient` is picked from the start. */
 export function patientPicker(patient = null) {
@@ -33,9 +34,12 @@ export function patientPicker(patient = null) {
     input.setAttribute("aria-expanded", "false");
     input.removeAttribute("aria-activedescendant");
   };
+  // A number that was typed and not picked would make a scan of nobody.
+  const check = () => input.setCustomValidity(!state.patient && input.value.trim() ? NOT_PICKED : "");
   const pick = (picked) => {
     state.patient = picked;
     input.value = "";
+    check();
     close();
     showChosen();
   };
@@ -123,6 +127,7 @@ export function patientPicker(patient = null) {
     list.children[state.active].scrollIntoView({ block: "nearest" });
   };
   input.addEventListener("input", () => {
+    check();
     clearTimeout(state.timer);
     state.timer = setTimeout(search, PAUSE_MS);
   });

@@ -30,8 +30,8 @@ export function singleForm(signal) {
     replace(
       chosen,
       state.preview
-        ? h("img", { src: state.preview, alt: "" })
-        : h("span", { class: "file-sign", "aria-hidden": "true" }, "DICOM"),
+        ? h("img", { src: state.preview, alt: "", onerror: (event) => event.target.replaceWith(fileSign("no preview")) })
+        : fileSign("no preview"),
       h("div", {}, h("strong", {}, file.name), h("small", { class: "muted" }, sample?.words ?? bytes(file.size))),
       h(
         "button",
@@ -96,6 +96,10 @@ export function singleForm(signal) {
     fields.element,
     h("div", { class: "send" }, progress, submit),
   );
+}
+
+function fileSign(words) {
+  return h("span", { class: "file-sign" }, words);
 }
 
 function formOf(file, values) {

@@ -1,13 +1,27 @@
-// The part of Markdown that a model's card uses, as elements: headings, paragraphs, lists, tables,
-// figures, bold, code, links. No HTML passes.
+// The part of Markdown that a model's card uses, as elements: sections, paragraphs, lists, tables,
+// bold, code, links. No HTML passes.
 
 import { h } from "../core/dom.js";
 
-const INLINE = /(\*\*[^*]+\*\*|`[^`]+`|!\[[^\]]*\]\([^)]+\)|\[[^\]]+\]\([^)]+\))/;
+const INLINE = /(\*\*[^*]+\*\*|`[^`]+`|\[[^\]]+\]\([^)]+\))/;
 
-/** The elements of a text. `figureAt(path)` says where a figure is, or null to leave it out. */
-export function markdown(text, figureAt) {
-  const lines = text.split("\n");
+const FIGURE = /!\[(.*?)\]\(([^)\s]+\.png)\)/g;
+
+/** The sections under their `##`, as `{ title, elements }`; what stands before the first has no title. */
+export function sections(text) {
+  return text.split(/^(?=## )/m).map((part) => {
+    const [, title] = /^## (.*)/.exec(part) ?? [];
+    return { title: title ?? null, elements: elementsOf(title ? part.replace(/^## .*/, "") : part) };
+  });
+}
+
+/** The figures of a text, in their order: `{ words, path }`. */
+export function figures(text) {
+  return [...text.matchAll(FIGURE)].map(([, words, path]) => ({ words, path }));
+}
+
+function elementsOf(text) {
+  const lines = text.replace(FIGURE, "").split("\n");
   const out = [];
   while (lines.length > 0) {
     const line = lines[0];
@@ -15,7 +29,7 @@ export function markdown(text, figureAt) {
     else if (line.startsWith("#")) out.push(heading(lines.shift()));
     else if (line.startsWith("|")) out.push(table(takeWhile(lines, (each) => each.startsWith("|"))));
     else if (line.startsWith("- ")) out.push(list(takeItems(lines)));
-    else out.push(paragraph(takeWhile(lines, isText).join(" "), figureAt));
+    else out.push(h("p", {}, inline(takeWhile(lines, isText).join(" "))));
   }
   return out.filter(Boolean);
 }
@@ -44,15 +58,7 @@ function heading(line) {
   const [, marks, text] = /^(#+)\s*(.*)$/.exec(line);
   // The page has its own title.
   if (marks.length === 1) return null;
-  return h(marks.length === 2 ? "h2" : "h3", {}, inline(text));
-}
-
-function paragraph(text, figureAt) {
-  const figure = /^!\[([^\]]*)\]\(([^)]+)\)$/.exec(text.trim());
-  if (!figure) return h("p", {}, inline(text));
-  const src = figureAt(figure[2]);
-  if (!src) return null;
-  return h("figure", {}, h("img", { src, alt: figure[1], loading: "lazy" }), h("figcaption", {}, figure[1]));
+  return h("h3", {}, inline(text));
 }
 
 function list(items) {

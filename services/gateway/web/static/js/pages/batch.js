@@ -60,7 +60,7 @@ function build(main, first, path) {
   const filter = choice(FILTERS);
   const tiles = grid();
   const none = empty("No file fits", "Choose another filter.");
-  const failures = h("p", { class: "bad small" });
+  const failures = h("p", { class: "bad small batch-failures" });
   const download = (name, text, look) =>
     h("a", { class: `button ${look}`, href: `${path}/${name}`, download: `batch-${id}-${name}` }, icon("download"), text);
   let batch = first;
@@ -95,7 +95,8 @@ function build(main, first, path) {
       progress.value = total ? over / total : 0;
       setText(summary, `${plural(total, "file")} · ${countWords(now)} · sent ${moment(now.created_at)}`);
       const failed = now.items.filter(isFailed).length;
-      setText(failures, failed ? `${plural(failed, "file")} failed; the reason stands on each, at the top.` : "");
+      setText(failures, failed ? `${plural(failed, "file")} failed. Failures stand first, with the reason.` : "");
+      progress.classList.toggle("unseen", over >= total);
       draw();
     },
   };

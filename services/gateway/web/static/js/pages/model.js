@@ -6,7 +6,7 @@ import { may } from "../core/session.js";
 import { failureOf, waiting } from "../core/states.js";
 import { METHODS } from "../core/words.js";
 import { agreementCard } from "../model/agreement.js";
-import { markdown } from "../model/markdown.js";
+import { figures, sections } from "../model/markdown.js";
 import { confusion, numbers } from "../model/numbers.js";
 
 export function show({ main, title }) {
@@ -39,11 +39,7 @@ function draw(main, facts, card, signal) {
     h("div", { class: "two" }, known ? use(known) : failureOf(facts.reason), (written && confusion(written)) ?? h("div")),
     may("clinician") && agreementCard(signal),
     written
-      ? h(
-          "article",
-          { class: "card prose" },
-          markdown(written.markdown, (path) => figureAt(path, written.figures)),
-        )
+      ? [gallery(written), h("article", { class: "card prose" }, h("h2", {}, "The card"), sections(written.markdown).map(section))]
       : missing(card.reason),
   );
 }
@@ -63,9 +59,33 @@ function use(known) {
   return h("section", { class: "card" }, h("h2", {}, "In use"), h("dl", { class: "facts" }, facts.map(([term, text]) => [h("dt", {}, term), h("dd", {}, text)])));
 }
 
-function figureAt(path, figures) {
-  const name = path.split("/").at(-1);
-  return figures.includes(name) ? `/v1/model/figures/${encodeURIComponent(name)}` : null;
+function section({ title, elements }) {
+  if (title === null) return elements;
+  return h("details", {}, h("summary", {}, title), h("div", {}, elements));
+}
+
+function gallery(card) {
+  const found = figures(card.markdown)
+    .map(({ words, path }) => ({ words, name: path.split("/").at(-1) }))
+    .filter(({ name }) => card.figures.includes(name));
+  if (found.length === 0) return null;
+  return h(
+    "section",
+    { class: "card" },
+    h("h2", {}, "Figures"),
+    h(
+      "div",
+      { class: "gallery" },
+      found.map(({ words, name }) => {
+        const src = `/v1/model/figures/${encodeURIComponent(name)}`;
+        return h(
+          "a",
+          { href: src, target: "_blank" },
+          h("figure", {}, h("img", { src, alt: "", loading: "lazy" }), h("figcaption", {}, words)),
+        );
+      }),
+    ),
+  );
 }
 
 function otherModel() {

@@ -57,6 +57,7 @@ _UPLOAD_PROBLEMS = responses(
     problems.BadRequest,
     problems.InvalidRequest,
     problems.UnknownPatient,
+    problems.Forbidden,
     problems.TooManyFiles,
     problems.NotFound,
     problems.IdempotencyConflict,
@@ -123,7 +124,7 @@ async def create_batch(
     status_code=202,
     dependencies=[SUBMITTER],
     response_class=JSONResponse,
-    responses=TAKEN | _UPLOAD_PROBLEMS | responses(problems.Forbidden),
+    responses=TAKEN | _UPLOAD_PROBLEMS,
     openapi_extra=_form(),
 )
 async def add_items(

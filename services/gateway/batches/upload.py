@@ -38,7 +38,7 @@ from services.gateway.idempotency.repository import KeyUse
 from services.gateway.pipeline.assembly import Pipeline, patiently
 from services.gateway.scans.erase import erase_objects
 from services.gateway.scans.form import upload_without_file
-from services.gateway.scans.intake import Intake, Sender, Upload
+from services.gateway.scans.intake import Intake, Sender, Upload, check_may_name
 
 CREATE_ROUTE = "POST /v1/batches"
 ADD_ROUTE = "POST /v1/batches/{batch_id}/items"
@@ -150,6 +150,7 @@ class BatchUpload:
                 name, use = self._use_of(caller.key, template)
         except InvalidRequest as error:
             raise FormError(error) from error
+        check_may_name(template.patient_id, caller.principal)
         if template.patient_id is not None:
             with transaction(engine) as session:
                 if not repository.share_patient(session, template.patient_id):

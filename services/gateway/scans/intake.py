@@ -99,6 +99,15 @@ class Sender:
     batch: BatchPlace | None = None
 
 
+def check_may_name(patient_id: str | None, by: Principal) -> None:
+    """Raise `Forbidden` for a patient's slice from a caller who may not see patients.
+
+    To be asked before the patient is looked for: the answer must not tell which patients exist.
+    """
+    if patient_id is not None and not by.role.includes(Role.CLINICIAN):
+        raise Forbidden(_NO_PATIENTS)
+
+
 class Intake:
     """Takes slices in, over the ledger, the store and the decoding processes."""
 
@@ -116,8 +125,7 @@ class Intake:
         A slice of a batch waits in the batch's own queue; any other is classified in line. Raises
         `Forbidden` for a patient's slice from a caller who may not see patients.
         """
-        if upload.patient_id is not None and not sender.principal.role.includes(Role.CLINICIAN):
-            raise Forbidden(_NO_PATIENTS)
+        check_may_name(upload.patient_id, sender.principal)
         use: KeyUse | None = None
         if key is not None:
             image_sha256 = hashlib.sha256(upload.content).hexdigest()

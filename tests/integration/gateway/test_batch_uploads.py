@@ -200,14 +200,14 @@ def test_every_scan_belongs_to_the_batch_s_patient(desk: Desk) -> None:
         assert {scan.patient_id for scan in session.exec(select(Scan))} == {patient_id}
 
 
-def test_a_submitter_may_not_name_a_patient(desk: Desk) -> None:
-    patient_id = add_patient(desk)
-    with pytest.raises(Forbidden):
-        desk.send(form(some(2), patient_id=patient_id))
+def test_a_submitter_may_not_name_a_patient_nor_learn_who_is_one(desk: Desk) -> None:
+    for patient_id in (add_patient(desk), new_id()):
+        with pytest.raises(Forbidden):
+            desk.send(form(some(2), patient_id=patient_id), key="k")
     assert_nothing_was_made(desk)
 
 
 def test_an_unknown_patient_makes_nothing(desk: Desk) -> None:
     with pytest.raises(UnknownPatient):
-        desk.send(form([("bad", b"")], patient_id=new_id()), key="k")
+        desk.send(form([("bad", b"")], patient_id=new_id()), key="k", by=CLINICIAN)
     assert_nothing_was_made(desk)

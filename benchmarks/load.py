@@ -97,8 +97,8 @@ OPERATIONS: dict[str, Call] = {
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each operation")
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of a turn")
+    parser.add_argument("--rounds", type=int, default=4, help="turns of each operation")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of a turn")
     parser.add_argument("--out", type=Path, default=Path("build/load.json"))
     arguments = parser.parse_args()
     with ExitStack() as stacks:

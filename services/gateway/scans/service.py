@@ -66,8 +66,9 @@ class ScanService:
             ids = [scan.id for scan in scans]
             stages = repository.stages_of_many(session, ids)
             reviews = repository.newest_reviews(session, ids)
-            items = [scan_view(scan, stages[scan.id], reviews.get(scan.id)) for scan in scans]
             audit.note_reads(session, by, ObjectKind.SCAN, ids)
+        # Outside: fifty scans take a while to build, and others wait for the connection.
+        items = [scan_view(scan, stages[scan.id], reviews.get(scan.id)) for scan in scans]
         more = len(rows) > limit
         return ScanPage(
             items=items, next_cursor=encode_cursor(scans[-1].id, facts) if more else None

@@ -10,7 +10,7 @@ from neuroscan.ids import first_id_at, is_id, new_id
 
 MOMENTS = some.datetimes(
     min_value=datetime(1970, 1, 2),  # noqa: DTZ001 - hypothesis adds the zone
-    max_value=datetime(9998, 12, 31),  # noqa: DTZ001
+    max_value=datetime(9900, 1, 1),  # noqa: DTZ001
     timezones=some.just(UTC),
 )
 
@@ -27,8 +27,7 @@ def test_first_ids_are_in_the_order_of_their_moments(moment: datetime, later: ti
     first = first_id_at(moment)
     assert uuid.UUID(first).version == 7
     assert is_id(first)
-    if moment + later < datetime(9999, 1, 1, tzinfo=UTC):
-        assert first < first_id_at(moment + later + timedelta(milliseconds=1))
+    assert first < first_id_at(moment + later + timedelta(milliseconds=1))
 
 
 def test_a_moment_before_1970_comes_before_every_id() -> None:

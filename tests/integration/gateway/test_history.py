@@ -1,0 +1,76 @@
+"""A patient's history: pages by arrival, a trend over all of them by acquisition."""
+
+from datetime import UTC, datetime, timedelta
+
+import httpx
+from sqlalchemy import update
+from sqlmodel import Session, col
+
+from neuroscan.contracts.enums import Plane, Role
+from neuroscan.contracts.geometry import Geometry
+from services.gateway.auth.principal import Principal
+from services.gateway.db.tables import Scan
+from services.gateway.patients import repository
+from services.gateway.patients.service import PatientService
+from services.gateway.pipeline.assembly import Pipeline
+from services.gateway.scans.service import ScanService
+from tests import pictures
+from tests.integration.gateway.access import caller, code_of, make_key
+from tests.integration.gateway.calls import new_patient, newest_scan, submit
+from tests.integration.gateway.ledger import add_patient, add_scan, complete
+
+READER = Principal("key:reader", Role.CLINICIAN)
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def scan_of(pipeline: Pipeline, patient_id: str, day: int, plane: Plane = Plane.AXIAL) -> str:
+    """A completed scan that was acquired on this day."""
+    scan_id = add_scan(pipeline.engine)
+    complete(pipeline.engine, scan_id)
+    geometry = Geometry(row_mm=0.5, column_mm=0.5, plane=plane).model_dump(mode="json")
+    acquired_at = FIRST + timedelta(days=day)
+    values = {"patient_id": patient_id, "geometry": geometry, "acquired_at": acquired_at}
+    with Session(pipeline.engine) as session:
+        session.execute(update(Scan).where(col(Scan.id) == scan_id).values(values))
+        session.commit()
+    return scan_id
+
+
+def test_the_trend_is_the_same_on_every_page_and_covers_all_of_them(pipeline: Pipeline) -> None:
+    patient_id = add_patient(pipeline.engine)
+    # They arrive in another order than they were acquired in.
+    by_day = {day: scan_of(pipeline, patient_id, day) for day in (3, 1, 4, 0, 2)}
+    scan_of(pipeline, patient_id, 9, Plane.CORONAL)
+    add_scan(pipeline.engine, patient_id=patient_id)
+    patients = PatientService(pipeline, ScanService(pipeline))
+    seen, cursor, trends = list[str](), None, []
+    while True:
+        page = patients.history(patient_id, READER, cursor=cursor, limit=2)
+        seen += [item.id for item in page.items]
+        trends.append(page.trend)
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert len(seen) == len(set(seen)) == 7
+    assert seen == sorted(seen, reverse=True)
+    assert all(trend == trends[0] for trend in trends)
+    assert trends[0].plane is Plane.AXIAL
+    assert [point.scan_id for point in trends[0].points] == [by_day[day] for day in range(5)]
+
+
+def test_the_trend_keeps_the_newest_by_acquisition(pipeline: Pipeline) -> None:
+    patient_id = add_patient(pipeline.engine)
+    by_day = {day: scan_of(pipeline, patient_id, day) for day in (2, 0, 1)}
+    with Session(pipeline.engine) as session:
+        found = repository.trend_scans(session, patient_id, 2)
+    assert {scan.scan_id for scan in found} == {by_day[1], by_day[2]}
+
+
+def test_a_submitter_may_not_send_a_scan_of_a_patient(api: httpx.Client) -> None:
+    patient, before = new_patient(api), newest_scan(api)
+    with caller(api, make_key(api, Role.SUBMITTER).key) as submitter:
+        # Whether the patient is there or not: the answer must not tell.
+        for patient_id in (patient["id"], "00000000-0000-7000-8000-000000000000"):
+            answer = submit(submitter, pictures.png(), patient_id=patient_id)
+            assert code_of(answer) == (403, "forbidden")
+    assert newest_scan(api) == before

@@ -27,8 +27,9 @@ class Seat:
     watch: Watch
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Chromium for this folder: Playwright holds an event loop in the thread while it lives."""
     expect.set_options(timeout=15_000)
     with chromium() as browser:
         yield browser

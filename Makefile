@@ -4,7 +4,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STATE := $(shell cat locks/dev.txt pyproject.toml | sha256sum | cut -c1-16)
 READY := .venv/.ready-$(STATE)
-EXTRAS := gateway inference explain spatial reports training
+EXTRAS := build gateway network inference explain spatial reports training
 # Wheels for the oldest supported Python on Linux; newer ones take the same versions.
 COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --generate-hashes --python-version 3.11 \
 	--python-platform x86_64-manylinux_2_34 --no-header --no-emit-index-url --no-emit-find-links

@@ -135,6 +135,11 @@ class Installation:
         filters = [word for label in labels for word in ("--filter", label)]
         return run(["docker", "ps", "-q", *filters]).split()
 
+    def addresses(self, service: str) -> list[str]:
+        """The addresses of a service's first container, one a network."""
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
+        return run(["docker", "inspect", "-f", form, self.containers(service)[0]]).split()
+
     def python(self, container: str, code: str) -> str:
         """Run a line of Python in a container, as its user."""
         return run(["docker", "exec", container, "python", "-c", code])

@@ -4,12 +4,12 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STATE := $(shell cat locks/dev.txt pyproject.toml | sha256sum | cut -c1-16)
 READY := .venv/.ready-$(STATE)
-EXTRAS := gateway inference explain spatial reports training
+EXTRAS := build gateway network inference explain spatial reports training
 # Wheels for the oldest supported Python on Linux; newer ones take the same versions.
 COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --generate-hashes --python-version 3.11 \
 	--python-platform x86_64-manylinux_2_34 --no-header --no-emit-index-url --no-emit-find-links
 
-.PHONY: help demo test up lint chaos fuzz load schema screenshots lock setup clean
+.PHONY: help demo test up lint chaos fuzz load schema screenshots compose-test lock setup clean
 
 help:
 	@echo "make demo   the whole system on slices that it makes itself; results in demo-output/"
@@ -21,6 +21,7 @@ help:
 	@echo "make load   how fast the API answers, with 1,000 and with 100,000 scans stored"
 	@echo "make schema 2,000 requests that schemathesis draws from the OpenAPI document"
 	@echo "make screenshots  the page's pictures in docs/images, from phantoms"
+	@echo "make compose-test  build the images, run the whole deployment, harm it, restore it (as root)"
 	@echo "make lock   pin the packages anew (UPGRADE=1: to their newest versions)"
 	@echo "make clean  remove what was built, but not .venv and neuroscan-data"
 
@@ -63,6 +64,10 @@ load: $(READY)
 
 schema: $(READY)
 	$(BIN)/python -m tests.integration.gateway.schema
+
+# Needs a Docker engine and docker-compose.
+compose-test: $(READY)
+	$(BIN)/python -m tests.compose
 
 # Every service's own list follows the one that the tests ran with.
 lock: $(READY)

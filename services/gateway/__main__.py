@@ -6,7 +6,14 @@ import sys
 import uvicorn
 from prometheus_client import start_http_server
 
-from neuroscan.settings import OidcSettings, SecretSettings, WebhookSettings
+from neuroscan.settings import (
+    BrokerSettings,
+    GatewaySettings,
+    OidcSettings,
+    SecretSettings,
+    StoreSettings,
+    WebhookSettings,
+)
 from neuroscan.telemetry import configure_logs
 from services.gateway.app import create_app
 
@@ -17,6 +24,9 @@ def main() -> None:
     port = int(os.environ.get("PORT", "8000"))
     try:
         SecretSettings().read()
+        GatewaySettings()
+        BrokerSettings()
+        StoreSettings()
         OidcSettings()
         WebhookSettings()
     except (ValueError, OSError) as error:
@@ -32,7 +42,8 @@ def main() -> None:
         port=port,
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=5,
+        # Waits and streams end at once; an upload that is under way may go on for so long.
+        timeout_graceful_shutdown=int(os.environ.get("DRAIN_SECONDS", "5")),
         server_header=False,
     )
     server = uvicorn.Server(config)

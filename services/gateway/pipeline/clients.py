@@ -1,4 +1,4 @@
-"""The two services that the gateway calls over HTTP: inference and reports."""
+"""The two services that the gateway calls over HTTP, each with any number of replicas."""
 
 import httpx
 from pydantic import ValidationError
@@ -11,6 +11,7 @@ from neuroscan.contracts.results import InferenceResult
 from neuroscan.settings import GatewaySettings
 from neuroscan.telemetry import REQUEST_ID_HEADER
 from services.gateway.pipeline.breaker import Breaker, NoAnswer
+from services.gateway.pipeline.replicas import Replicas
 
 _RETRYABLE = {429, 502, 503, 504}
 
@@ -19,7 +20,7 @@ class InferenceClient:
     """`slice.png` in, class and input check out."""
 
     def __init__(self, settings: GatewaySettings) -> None:
-        self._http = _client(settings.inference_url)
+        self._http = Replicas(settings.inference_url)
         self._breaker = Breaker("inference")
 
     def classify(self, slice_png: bytes, *, request_id: str, timeout_s: float) -> InferenceResult:
@@ -47,7 +48,7 @@ class InferenceClient:
     def facts(self, timeout_s: float = 1.0) -> ModelView | None:
         """The service's model and device; None when it does not answer."""
         try:
-            response = self._http.get("/v1/model", timeout=timeout_s)
+            response = self._http.get("/v1/model", timeout_s=timeout_s)
             return ModelView.model_validate_json(response.content) if response.is_success else None
         except (httpx.HTTPError, ValidationError):
             return None
@@ -61,7 +62,7 @@ class ReportsClient:
     """A report request in, a PDF out."""
 
     def __init__(self, settings: GatewaySettings) -> None:
-        self._http = _client(settings.reports_url)
+        self._http = Replicas(settings.reports_url)
 
     def render(self, request: ReportRequest, *, request_id: str, timeout_s: float) -> bytes:
         """The PDF; `Unavailable` when there is no answer in time, `StageFailed` otherwise."""
@@ -94,16 +95,11 @@ class ReportsClient:
         self._http.close()
 
 
-def _client(url: str) -> httpx.Client:
-    # Slices and names stay inside, whatever proxy the environment names.
-    return httpx.Client(base_url=url, trust_env=False)
-
-
 def _post(
-    http: httpx.Client, path: str, *, content: bytes, headers: dict[str, str], timeout_s: float
+    http: Replicas, path: str, *, content: bytes, headers: dict[str, str], timeout_s: float
 ) -> httpx.Response:
     try:
-        response = http.post(path, content=content, headers=headers, timeout=timeout_s)
+        response = http.post(path, content=content, headers=headers, timeout_s=timeout_s)
     except httpx.HTTPError as error:
         raise NoAnswer(f"The service behind {path} does not answer.") from error
     if response.status_code in _RETRYABLE:
@@ -113,8 +109,8 @@ def _post(
     return response
 
 
-def _ready(http: httpx.Client, timeout_s: float) -> bool:
+def _ready(http: Replicas, timeout_s: float) -> bool:
     try:
-        return http.get("/health/ready", timeout=timeout_s).is_success
+        return http.get("/health/ready", timeout_s=timeout_s).is_success
     except httpx.HTTPError:
         return False

@@ -4,10 +4,11 @@ import os
 import sys
 
 import uvicorn
-from prometheus_client import start_http_server
 
+from neuroscan.metrics import serve_metrics
 from neuroscan.settings import OidcSettings, SecretSettings, WebhookSettings
 from neuroscan.telemetry import configure_logs
+from neuroscan.tracing import begin_tracing
 from services.gateway.app import create_app
 
 
@@ -22,9 +23,8 @@ def main() -> None:
     except (ValueError, OSError) as error:
         sys.exit(f"gateway: {error}")
     configure_logs("gateway")
-    metrics_port = os.environ.get("METRICS_PORT")
-    if metrics_port:
-        start_http_server(int(metrics_port), addr=host)
+    begin_tracing("gateway")
+    serve_metrics()
     app = create_app()
     config = uvicorn.Config(
         app,

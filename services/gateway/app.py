@@ -10,6 +10,7 @@ from fastapi_offline import FastAPIOffline
 from neuroscan import NOTICE, __version__
 from neuroscan.imaging.pool import DecodePool
 from neuroscan.queues import broker_client
+from neuroscan.serving import NO_TELEMETRY
 from neuroscan.settings import (
     BrokerSettings,
     GatewaySettings,
@@ -98,6 +99,7 @@ def create_app() -> FastAPI:
         lifespan=_lifespan,
         openapi_url="/v1/openapi.json",
         redoc_url=None,
+        telemetry=NO_TELEMETRY,
     )
     app.state.stopping = _never
     # The last that is added is the outermost.

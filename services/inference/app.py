@@ -29,7 +29,7 @@ from neuroscan.imaging.stored import read_slice_png
 from neuroscan.network.bundle import Bundle, Description
 from neuroscan.network.preprocess import preprocess
 from neuroscan.process import code_version
-from neuroscan.serving import Healthy, RequestLog, answer_with_problems
+from neuroscan.serving import NO_TELEMETRY, Healthy, RequestLog, answer_with_problems
 from neuroscan.settings import InferenceSettings
 from neuroscan.telemetry import get_logger
 from services.inference.answer import answer
@@ -51,6 +51,7 @@ class Service:
         self.bundle = bundle
         self.engine = engine
         self.metrics = Metrics()
+        self.metrics.model_is(_facts(bundle), engine.name, engine.device)
         self.batcher = Batcher(engine, settings, self.metrics)
 
     def decode(self, content: bytes) -> Tensor:
@@ -83,6 +84,7 @@ def build_app(settings: InferenceSettings, engine: Engine | None = None) -> Fast
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        telemetry=NO_TELEMETRY,
     )
     app.state.service = service
     app.add_middleware(RequestLog, on_done=service.metrics.request_done)
@@ -93,6 +95,10 @@ def build_app(settings: InferenceSettings, engine: Engine | None = None) -> Fast
     app.add_api_route("/health/ready", ready, methods=["GET"], response_model=Healthy)
     app.add_api_route("/metrics", metrics_text, methods=["GET"], include_in_schema=False)
     return app
+
+
+def _facts(bundle: Description) -> ModelFacts:
+    return ModelFacts(name=bundle.name, version=bundle.version, sha256=bundle.sha256)
 
 
 def _service(request: Request) -> Service:
@@ -116,7 +122,7 @@ async def classify(request: Request, service: ServiceDep) -> InferenceResult:
         raise
     prediction = await asyncio.wrap_future(service.batcher.submit(tensor))
     result = answer(service.bundle, prediction, (time.perf_counter() - began) * 1000)
-    service.metrics.classified(result.classification.label, accepted=result.input_check.accepted)
+    service.metrics.classified(result)
     log.info(
         "slice.classified",
         label=result.classification.label.value,
@@ -130,7 +136,7 @@ async def model(service: ServiceDep) -> ModelView:
     """Which model answers, on what."""
     bundle = service.bundle
     return ModelView(
-        model=ModelFacts(name=bundle.name, version=bundle.version, sha256=bundle.sha256),
+        model=_facts(bundle),
         device=service.engine.device,
         device_name=service.engine.device_name,
         engine=service.engine.name,

@@ -45,6 +45,7 @@ lint: $(READY)
 
 test: lint
 	@scripts/setup browser
+	@scripts/setup prometheus || true
 	$(BIN)/pytest
 
 screenshots: $(READY)

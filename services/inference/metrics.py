@@ -12,9 +12,11 @@ from prometheus_client import (
     generate_latest,
 )
 
+from neuroscan.contracts.enums import TumorClass
 from neuroscan.contracts.results import InferenceResult, ModelFacts
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 10.0)
+REJECTIONS = ("queue_full", "deadline", "failed", "bad_image")
 _RATIOS = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2, 4)
 _SHARES = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
@@ -83,6 +85,12 @@ class Metrics:
             ["reason"],
             registry=self._registry,
         )
+        # Shown as 0 before the first, whose increase would otherwise be missed.
+        for label in TumorClass:
+            for accepted in ("true", "false"):
+                self._classes.labels(label=label.value, accepted=accepted)
+        for reason in REJECTIONS:
+            self._rejections.labels(reason=reason)
 
     def watch_queue(self, length: Callable[[], int]) -> None:
         """Read the queue's length whenever the metrics are read."""
@@ -115,7 +123,7 @@ class Metrics:
             self._confidence.labels(label=found.label.value).observe(found.confidence)
 
     def rejected(self, reason: str) -> None:
-        """A slice got no answer: `queue_full`, `deadline`, `failed` or `bad_image`."""
+        """A slice got no answer, for one of `REJECTIONS`."""
         self._rejections.labels(reason=reason).inc()
 
     def text(self) -> bytes:

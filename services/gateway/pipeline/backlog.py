@@ -47,8 +47,9 @@ class Backlog(Collector):
         self._seen: list[Metric] = []
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing, so that registering asks neither ledger nor broker."""
-        return []
+        """The gauges without their values: registering asks neither ledger nor broker."""
+        nothing = _Ledger({}, {}, {})
+        return [_ledger_up(1), *_ledger_gauges(nothing), _broker_up(1), _lengths([])]
 
     def collect(self) -> Iterable[Metric]:
         """The gauges as they are now, or were a few seconds ago."""
@@ -60,28 +61,9 @@ class Backlog(Collector):
 
     def _of_ledger(self) -> list[Metric]:
         try:
-            ledger = self._read()
+            return [_ledger_up(1), *_ledger_gauges(self._read())]
         except Unavailable:
-            return [_one("neuroscan_ledger_up", "Whether the database answers.", 0)]
-        waiting = GaugeMetricFamily(
-            "neuroscan_queue_waiting", "Stages that wait, by queue.", labels=["queue"]
-        )
-        oldest = GaugeMetricFamily(
-            "neuroscan_queue_oldest_seconds",
-            "For how long the stage that has waited longest has been due.",
-            labels=["queue"],
-        )
-        for queue in _QUEUES:
-            count, seconds = ledger.waiting.get(queue, (0, 0.0))
-            waiting.add_metric([queue], count)
-            oldest.add_metric([queue], seconds)
-        return [
-            _one("neuroscan_ledger_up", "Whether the database answers.", 1),
-            waiting,
-            oldest,
-            _by_stage("neuroscan_stages_running", "Stages under a lease.", ledger.running),
-            _by_stage("neuroscan_stages_dead", "Stages that failed for good.", ledger.dead),
-        ]
+            return [_ledger_up(0)]
 
     def _read(self) -> _Ledger:
         waiting: dict[str, tuple[int, float]] = {}
@@ -112,18 +94,11 @@ class Backlog(Collector):
         return _Ledger(waiting, running, dead)
 
     def _of_broker(self) -> list[Metric]:
-        length = GaugeMetricFamily(
-            "neuroscan_broker_queue_length",
-            "Messages in the broker's queues; those of `recorder` are reports of workers too.",
-            labels=["queue"],
-        )
         try:
             lengths = [(queue, self._broker.llen(queue)) for queue in _QUEUES]
         except redis.RedisError:
-            return [_one("neuroscan_broker_up", "Whether the broker answers.", 0)]
-        for queue, count in lengths:
-            length.add_metric([queue], count)
-        return [_one("neuroscan_broker_up", "Whether the broker answers.", 1), length]
+            return [_broker_up(0)]
+        return [_broker_up(1), _lengths(lengths)]
 
 
 def _count(session: Session, state: StageState) -> dict[str, int]:
@@ -136,8 +111,44 @@ def _count(session: Session, state: StageState) -> dict[str, int]:
     return dict(row.tuple() for row in session.execute(counts))
 
 
-def _one(name: str, about: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, about, value=value)
+def _ledger_up(value: int) -> Metric:
+    return GaugeMetricFamily("neuroscan_ledger_up", "Whether the database answers.", value=value)
+
+
+def _broker_up(value: int) -> Metric:
+    return GaugeMetricFamily("neuroscan_broker_up", "Whether the broker answers.", value=value)
+
+
+def _ledger_gauges(ledger: _Ledger) -> list[Metric]:
+    waiting = GaugeMetricFamily(
+        "neuroscan_queue_waiting", "Stages that wait, by queue.", labels=["queue"]
+    )
+    oldest = GaugeMetricFamily(
+        "neuroscan_queue_oldest_seconds",
+        "For how long the stage that has waited longest has been due.",
+        labels=["queue"],
+    )
+    for queue in _QUEUES:
+        count, seconds = ledger.waiting.get(queue, (0, 0.0))
+        waiting.add_metric([queue], count)
+        oldest.add_metric([queue], seconds)
+    return [
+        waiting,
+        oldest,
+        _by_stage("neuroscan_stages_running", "Stages under a lease.", ledger.running),
+        _by_stage("neuroscan_stages_dead", "Stages that failed for good.", ledger.dead),
+    ]
+
+
+def _lengths(lengths: list[tuple[str, int]]) -> Metric:
+    family = GaugeMetricFamily(
+        "neuroscan_broker_queue_length",
+        "Messages in the broker's queues; those of `recorder` are reports of workers too.",
+        labels=["queue"],
+    )
+    for queue, count in lengths:
+        family.add_metric([queue], count)
+    return family
 
 
 def _by_stage(name: str, about: str, counts: dict[str, int]) -> Metric:

@@ -7,6 +7,7 @@ anything else that a caller wrote. A trace goes on from process to process in th
 neither taken nor sent.
 """
 
+import atexit
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
@@ -66,10 +67,14 @@ def begin_tracing(service: str) -> None:
         log.warning("traces.not_installed", needs="neuroscan[traces]")
         return
     _recorder = SpanExport(service)
+    atexit.register(end_tracing)
 
 
 def end_tracing() -> None:
-    """Send what was recorded; for processes that end without Python's own exit."""
+    """Send what was recorded.
+
+    Called by itself at Python's exit, which neither a pool's child nor uvicorn comes to.
+    """
     global _recorder
     recorder, _recorder = _recorder, None
     if recorder is not None:

@@ -4,7 +4,9 @@ The provider is not made the process's global one, so that no library adds spans
 FastAPI's would carry addresses and the texts of errors.
 """
 
-from collections.abc import Iterator, Mapping
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import requests
@@ -12,15 +14,29 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from neuroscan.process import code_version, process_name
 from neuroscan.tracing import TRACE_HEADER, Attributes, Kind
 
+# How long a collector that is away is tried, by a batch and by a process that ends.
+_PATIENCE_S = 3.0
 _PROPAGATOR = TraceContextTextMapPropagator()
+
+
+class _Exporter(OTLPSpanExporter):
+    """Gives up soon once the process ends; the SDK's own would be waited for for half a minute."""
+
+    give_up_at: float | None = None
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send a batch."""
+        if self.give_up_at is not None and time.monotonic() > self.give_up_at:
+            return SpanExportResult.FAILURE
+        return super().export(spans)
 
 
 class SpanExport:
@@ -41,8 +57,10 @@ class SpanExport:
         # Inner addresses must not go through a proxy that the environment names.
         session = requests.Session()
         session.trust_env = False
-        self._provider = TracerProvider(resource=resource)
-        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(session=session)))
+        given = "OTEL_EXPORTER_OTLP_TIMEOUT" in os.environ
+        self._exporter = _Exporter(session=session, timeout=None if given else _PATIENCE_S)
+        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         self._tracer = self._provider.get_tracer("neuroscan")
 
     @contextmanager
@@ -83,6 +101,7 @@ class SpanExport:
 
     def close(self) -> None:
         """Send the rest and end; waits a few seconds at most for a collector that is away."""
+        self._exporter.give_up_at = time.monotonic() + _PATIENCE_S
         self._provider.shutdown()
 
 

@@ -18,6 +18,7 @@ from neuroscan.settings import (
     SecretSettings,
     WebhookSettings,
 )
+from neuroscan.tracing import end_tracing
 from services.gateway import errors
 from services.gateway.analyses import endpoints as analysis_endpoints
 from services.gateway.analyses.service import AnalysisService
@@ -181,3 +182,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[State]:
             oidc.close()
         decoder.close()
         pipeline.close()
+        end_tracing()

@@ -32,6 +32,7 @@ from neuroscan.process import code_version
 from neuroscan.serving import NO_TELEMETRY, Healthy, RequestLog, answer_with_problems
 from neuroscan.settings import InferenceSettings
 from neuroscan.telemetry import get_logger
+from neuroscan.tracing import end_tracing
 from services.inference.answer import answer
 from services.inference.batcher import Batcher, BatcherState
 from services.inference.engine import Engine, TorchEngine
@@ -76,6 +77,7 @@ def build_app(settings: InferenceSettings, engine: Engine | None = None) -> Fast
         service.batcher.start()
         yield
         await anyio.to_thread.run_sync(service.batcher.close, DRAIN_S)
+        end_tracing()
 
     app = FastAPI(
         title="NeuroScan inference",

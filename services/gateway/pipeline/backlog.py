@@ -108,7 +108,7 @@ def _count(session: Session, state: StageState) -> dict[str, int]:
         .where(col(Stage.state) == state)
         .group_by(col(Stage.name))
     )
-    return dict(row.tuple() for row in session.execute(counts))
+    return dict(session.execute(counts).tuples().all())
 
 
 def _ledger_up(value: int) -> Metric:

@@ -46,6 +46,7 @@ lint: $(READY)
 
 test: lint
 	@scripts/setup browser
+	@scripts/setup prometheus || true
 	$(BIN)/pytest
 
 screenshots: $(READY)

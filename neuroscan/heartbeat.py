@@ -13,12 +13,12 @@ from pathlib import Path
 
 import redis
 
+from neuroscan.process import process_name
 from neuroscan.queues import (
     HEARTBEAT_EVERY_S,
     HEARTBEAT_LIFETIME_S,
     broker_client,
     heartbeat_key,
-    process_name,
     with_batch_twins,
 )
 from neuroscan.settings import BrokerSettings

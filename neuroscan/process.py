@@ -1,7 +1,9 @@
 """Small facts about the running process."""
 
 import ctypes
+import os
 import signal
+import socket
 from functools import cache
 from importlib.metadata import version
 
@@ -12,6 +14,11 @@ _PR_SET_PDEATHSIG = 1
 def code_version() -> str:
     """The installed version of NeuroScan."""
     return version("neuroscan")
+
+
+def process_name() -> str:
+    """Names this process among all of the system's."""
+    return f"{socket.gethostname()}-{os.getpid()}"
 
 
 def end_with_parent(signum: signal.Signals = signal.SIGKILL) -> None:

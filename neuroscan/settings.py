@@ -116,6 +116,32 @@ class LogSettings(_FromEnvironment):
     log_format: str = "json"
 
 
+class MetricsSettings(_FromEnvironment):
+    """`METRICS_PORT`, on which Prometheus reads the process; not served without. `HOST`."""
+
+    host: str = "127.0.0.1"
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+
+    @field_validator("metrics_port", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+
+class TraceSettings(_FromEnvironment):
+    """`OTEL_EXPORTER_OTLP_ENDPOINT`: the collector. OpenTelemetry's own variables hold too."""
+
+    otel_exporter_otlp_endpoint: str = ""
+    otel_exporter_otlp_traces_endpoint: str = ""
+    otel_sdk_disabled: bool = False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether spans are recorded."""
+        endpoint = self.otel_exporter_otlp_traces_endpoint or self.otel_exporter_otlp_endpoint
+        return bool(endpoint) and not self.otel_sdk_disabled
+
+
 class BrokerSettings(_FromEnvironment):
     """`BROKER_URL` (or `BROKER_URL_FILE`), as Celery takes it: redis://… or redis+socket:///path."""
 

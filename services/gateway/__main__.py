@@ -4,8 +4,8 @@ import os
 import sys
 
 import uvicorn
-from prometheus_client import start_http_server
 
+from neuroscan.metrics import serve_metrics
 from neuroscan.settings import (
     BrokerSettings,
     GatewaySettings,
@@ -15,6 +15,7 @@ from neuroscan.settings import (
     WebhookSettings,
 )
 from neuroscan.telemetry import configure_logs
+from neuroscan.tracing import begin_tracing
 from services.gateway.app import create_app
 
 
@@ -32,9 +33,8 @@ def main() -> None:
     except (ValueError, OSError) as error:
         sys.exit(f"gateway: {error}")
     configure_logs("gateway")
-    metrics_port = os.environ.get("METRICS_PORT")
-    if metrics_port:
-        start_http_server(int(metrics_port), addr=host)
+    begin_tracing("gateway")
+    serve_metrics()
     app = create_app()
     config = uvicorn.Config(
         app,

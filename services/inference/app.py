@@ -29,9 +29,10 @@ from neuroscan.imaging.stored import read_slice_png
 from neuroscan.network.bundle import Bundle, Description
 from neuroscan.network.preprocess import preprocess
 from neuroscan.process import code_version
-from neuroscan.serving import Healthy, RequestLog, answer_with_problems
+from neuroscan.serving import NO_TELEMETRY, Healthy, RequestLog, answer_with_problems
 from neuroscan.settings import InferenceSettings
 from neuroscan.telemetry import get_logger
+from neuroscan.tracing import end_tracing
 from services.inference.answer import answer
 from services.inference.batcher import Batcher, BatcherState
 from services.inference.engine import Engine, TorchEngine
@@ -51,6 +52,7 @@ class Service:
         self.bundle = bundle
         self.engine = engine
         self.metrics = Metrics()
+        self.metrics.model_is(_facts(bundle), engine.name, engine.device)
         self.batcher = Batcher(engine, settings, self.metrics)
 
     def decode(self, content: bytes) -> Tensor:
@@ -75,6 +77,7 @@ def build_app(settings: InferenceSettings, engine: Engine | None = None) -> Fast
         service.batcher.start()
         yield
         await anyio.to_thread.run_sync(service.batcher.close, DRAIN_S)
+        end_tracing()
 
     app = FastAPI(
         title="NeuroScan inference",
@@ -83,6 +86,7 @@ def build_app(settings: InferenceSettings, engine: Engine | None = None) -> Fast
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        telemetry=NO_TELEMETRY,
     )
     app.state.service = service
     app.add_middleware(RequestLog, on_done=service.metrics.request_done)
@@ -93,6 +97,10 @@ def build_app(settings: InferenceSettings, engine: Engine | None = None) -> Fast
     app.add_api_route("/health/ready", ready, methods=["GET"], response_model=Healthy)
     app.add_api_route("/metrics", metrics_text, methods=["GET"], include_in_schema=False)
     return app
+
+
+def _facts(bundle: Description) -> ModelFacts:
+    return ModelFacts(name=bundle.name, version=bundle.version, sha256=bundle.sha256)
 
 
 def _service(request: Request) -> Service:
@@ -116,7 +124,7 @@ async def classify(request: Request, service: ServiceDep) -> InferenceResult:
         raise
     prediction = await asyncio.wrap_future(service.batcher.submit(tensor))
     result = answer(service.bundle, prediction, (time.perf_counter() - began) * 1000)
-    service.metrics.classified(result.classification.label, accepted=result.input_check.accepted)
+    service.metrics.classified(result)
     log.info(
         "slice.classified",
         label=result.classification.label.value,
@@ -130,7 +138,7 @@ async def model(service: ServiceDep) -> ModelView:
     """Which model answers, on what."""
     bundle = service.bundle
     return ModelView(
-        model=ModelFacts(name=bundle.name, version=bundle.version, sha256=bundle.sha256),
+        model=_facts(bundle),
         device=service.engine.device,
         device_name=service.engine.device_name,
         engine=service.engine.name,

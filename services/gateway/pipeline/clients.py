@@ -10,6 +10,7 @@ from neuroscan.contracts.report import ReportRequest, SummaryRequest
 from neuroscan.contracts.results import InferenceResult
 from neuroscan.settings import GatewaySettings
 from neuroscan.telemetry import REQUEST_ID_HEADER
+from neuroscan.tracing import Kind, note, span, trace_headers
 from services.gateway.pipeline.breaker import Breaker, NoAnswer
 from services.gateway.pipeline.replicas import Replicas
 
@@ -98,10 +99,19 @@ class ReportsClient:
 def _post(
     http: Replicas, path: str, *, content: bytes, headers: dict[str, str], timeout_s: float
 ) -> httpx.Response:
-    try:
-        response = http.post(path, content=content, headers=headers, timeout_s=timeout_s)
-    except httpx.HTTPError as error:
-        raise NoAnswer(f"The service behind {path} does not answer.") from error
+    # Our own paths, which hold nothing of a caller's.
+    with span(f"POST {path}", Kind.CLIENT, attributes={"http.request.method": "POST"}):
+        try:
+            response = http.post(
+                path, content=content, headers={**headers, **trace_headers()}, timeout_s=timeout_s
+            )
+        except httpx.HTTPError as error:
+            raise NoAnswer(f"The service behind {path} does not answer.") from error
+        status = response.status_code
+        note(
+            {"http.response.status_code": status},
+            error=None if response.is_success else str(status),
+        )
     if response.status_code in _RETRYABLE:
         raise Unavailable(f"The service behind {path} is busy.")
     if not response.is_success:

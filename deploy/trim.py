@@ -1,4 +1,4 @@
-"""Take out of a virtual environment what nothing runs: tests, type stubs, doubled libraries.
+"""Take out of a virtual environment what nothing runs: tests, stubs, headers, doubled libraries.
 
 Some wheels carry a shared library under three names, three times over; links do the same.
 """
@@ -10,14 +10,18 @@ from collections import defaultdict
 from pathlib import Path
 
 _LARGE_BYTES = 32 * 1024
+_UNUSED = (".pyi", ".pxd", ".pyx", ".h", ".a")
 
 
-def drop_tests(root: Path) -> None:
-    """Remove packages' own tests and type stubs."""
+def drop_unused(root: Path) -> None:
+    """Remove packages' own tests, type stubs, and what only a compiler or a scanner reads."""
     for folder in [each for each in root.rglob("tests") if each.is_dir()]:
         shutil.rmtree(folder, ignore_errors=True)
-    for stub in root.rglob("*.pyi"):
-        stub.unlink()
+    for folder in root.glob("**/*.dist-info/sboms"):
+        shutil.rmtree(folder, ignore_errors=True)
+    for suffix in _UNUSED:
+        for file in root.rglob(f"*{suffix}"):
+            file.unlink()
 
 
 def link_doubles(root: Path) -> None:
@@ -35,5 +39,5 @@ def link_doubles(root: Path) -> None:
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        drop_tests(Path(name))
+        drop_unused(Path(name))
         link_doubles(Path(name))

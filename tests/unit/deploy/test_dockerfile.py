@@ -147,7 +147,8 @@ def test_trimming_takes_tests_and_doubles_and_nothing_else(tmp_path: Path) -> No
     (package / "tests").mkdir(parents=True)
     (package / "tests" / "test_it.py").write_text("")
     (package / "code.py").write_text("")
-    (package / "code.pyi").write_text("")
+    for name in ("code.pyi", "code.pxd", "code.h", "libcode.a"):
+        (package / name).write_text("")
     library = os.urandom(64 * 1024)
     for name in ("libx.so", "libx.so.1", "libx.so.1.2"):
         (package / name).write_bytes(library)

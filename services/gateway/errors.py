@@ -74,8 +74,7 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, NeuroscanError)
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("request.failed", code=error.code)
-    PROBLEMS.labels(error.code).inc()
-    return problem_response(error, request.url.path)
+    return _counted(error, request)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -85,15 +84,13 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
         f"{'.'.join(str(part) for part in each['loc'][1:]) or each['loc'][0]}: {each['msg']}"
         for each in error.errors()
     ]
-    PROBLEMS.labels(InvalidRequest.code).inc()
-    return problem_response(InvalidRequest("; ".join(reasons)), request.url.path)
+    return _counted(InvalidRequest("; ".join(reasons)), request)
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if isinstance(error, BodyTooLarge):
-        PROBLEMS.labels(error.refusal.code).inc()
-        return problem_response(error.refusal, request.url.path)
+        return _counted(error.refusal, request)
     kinds: dict[int, type[NeuroscanError]] = {
         HTTPStatus.NOT_FOUND: NotFound,
         HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed,
@@ -106,6 +103,11 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         answer.headers["Allow"] = ", ".join(sorted(_allowed(request)))
     return answer
+
+
+def _counted(error: NeuroscanError, request: Request) -> JSONResponse:
+    PROBLEMS.labels(error.code).inc()
+    return problem_response(error, request.url.path)
 
 
 def _allowed(request: Request) -> set[str]:

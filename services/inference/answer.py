@@ -19,6 +19,11 @@ FOREIGN = (
 )
 
 
+def model_facts(bundle: Description) -> ModelFacts:
+    """Which model answers."""
+    return ModelFacts(name=bundle.name, version=bundle.version, sha256=bundle.sha256)
+
+
 def answer(bundle: Description, prediction: Prediction, elapsed_ms: float) -> InferenceResult:
     """The result for one slice.
 
@@ -48,5 +53,5 @@ def answer(bundle: Description, prediction: Prediction, elapsed_ms: float) -> In
             calibrated=accepted,
             elapsed_ms=elapsed_ms,
         ),
-        model=ModelFacts(name=bundle.name, version=bundle.version, sha256=bundle.sha256),
+        model=model_facts(bundle),
     )

@@ -24,7 +24,7 @@ from neuroscan.contracts.problems import (
     TruncatedImage,
     Unavailable,
 )
-from neuroscan.contracts.results import InferenceResult, ModelFacts
+from neuroscan.contracts.results import InferenceResult
 from neuroscan.imaging.stored import read_slice_png
 from neuroscan.network.bundle import Bundle, Description
 from neuroscan.network.preprocess import preprocess
@@ -33,7 +33,7 @@ from neuroscan.serving import NO_TELEMETRY, Healthy, RequestLog, answer_with_pro
 from neuroscan.settings import InferenceSettings
 from neuroscan.telemetry import get_logger
 from neuroscan.tracing import end_tracing
-from services.inference.answer import answer
+from services.inference.answer import answer, model_facts
 from services.inference.batcher import Batcher, BatcherState
 from services.inference.engine import Engine, TorchEngine
 from services.inference.metrics import Metrics
@@ -52,7 +52,7 @@ class Service:
         self.bundle = bundle
         self.engine = engine
         self.metrics = Metrics()
-        self.metrics.model_is(_facts(bundle), engine.name, engine.device)
+        self.metrics.model_is(model_facts(bundle), engine.name, engine.device)
         self.batcher = Batcher(engine, settings, self.metrics)
 
     def decode(self, content: bytes) -> Tensor:
@@ -89,7 +89,7 @@ def build_app(settings: InferenceSettings, engine: Engine | None = None) -> Fast
         telemetry=NO_TELEMETRY,
     )
     app.state.service = service
-    app.add_middleware(RequestLog, on_done=service.metrics.request_done)
+    app.add_middleware(RequestLog, on_done=service.metrics.requests.done)
     answer_with_problems(app)
     app.add_api_route("/v1/classify", classify, methods=["POST"], response_model=InferenceResult)
     app.add_api_route("/v1/model", model, methods=["GET"], response_model=ModelView)
@@ -97,10 +97,6 @@ def build_app(settings: InferenceSettings, engine: Engine | None = None) -> Fast
     app.add_api_route("/health/ready", ready, methods=["GET"], response_model=Healthy)
     app.add_api_route("/metrics", metrics_text, methods=["GET"], include_in_schema=False)
     return app
-
-
-def _facts(bundle: Description) -> ModelFacts:
-    return ModelFacts(name=bundle.name, version=bundle.version, sha256=bundle.sha256)
 
 
 def _service(request: Request) -> Service:
@@ -138,7 +134,7 @@ async def model(service: ServiceDep) -> ModelView:
     """Which model answers, on what."""
     bundle = service.bundle
     return ModelView(
-        model=_facts(bundle),
+        model=model_facts(bundle),
         device=service.engine.device,
         device_name=service.engine.device_name,
         engine=service.engine.name,

@@ -14,6 +14,7 @@ from prometheus_client import (
 
 from neuroscan.contracts.enums import TumorClass
 from neuroscan.contracts.results import InferenceResult, ModelFacts
+from neuroscan.metrics import RequestMetrics
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 10.0)
 REJECTIONS = ("queue_full", "deadline", "failed", "bad_image")
@@ -27,19 +28,7 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self._requests = Counter(
-            "neuroscan_inference_requests",
-            "Requests by path and status.",
-            ["path", "status"],
-            registry=self._registry,
-        )
-        self._latency = Histogram(
-            "neuroscan_inference_request_seconds",
-            "From the request's first byte to the answer.",
-            ["path"],
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
+        self.requests = RequestMetrics("inference", self._registry, _SECONDS)
         self._batch = Histogram(
             "neuroscan_inference_batch_size",
             "Slices in a batch.",
@@ -95,11 +84,6 @@ class Metrics:
     def watch_queue(self, length: Callable[[], int]) -> None:
         """Read the queue's length whenever the metrics are read."""
         self._queue.set_function(length)
-
-    def request_done(self, path: str, status: int, seconds: float) -> None:
-        """A request was answered; `path` is a route, never a caller's string."""
-        self._requests.labels(path=path, status=str(status)).inc()
-        self._latency.labels(path=path).observe(seconds)
 
     def batch_done(self, size: int, seconds: float) -> None:
         """The network answered a batch."""

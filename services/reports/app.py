@@ -67,7 +67,7 @@ def create_app() -> FastAPI:
         openapi_url=None,
         telemetry=NO_TELEMETRY,
     )
-    app.add_middleware(RequestLog, on_done=metrics.request_done)
+    app.add_middleware(RequestLog, on_done=metrics.requests.done)
     answer_with_problems(app)
     app.add_api_route("/v1/render", render, methods=["POST"], response_class=Response)
     app.add_api_route(

@@ -8,6 +8,7 @@ from anyio import CapacityLimiter, to_thread
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from neuroscan.contracts.problems import Overloaded
+from neuroscan.metrics import RequestMetrics
 from services.reports.render import Rendered
 
 RETRY_AFTER_S = 5
@@ -29,19 +30,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._requests = Counter(
-            "neuroscan_reports_requests",
-            "Requests by path and status.",
-            ["path", "status"],
-            registry=self.registry,
-        )
-        self._latency = Histogram(
-            "neuroscan_reports_request_seconds",
-            "From the request's first byte to the answer.",
-            ["path"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
+        self.requests = RequestMetrics("reports", self.registry, _SECONDS)
         self.rendered = Counter(
             "neuroscan_reports_rendered",
             "Reports of scans and summaries of batches, by outcome.",
@@ -61,11 +50,6 @@ class Metrics:
             ["kind"],
             registry=self.registry,
         )
-
-    def request_done(self, path: str, status: int, seconds: float) -> None:
-        """A request was answered; `path` is a route, never a caller's string."""
-        self._requests.labels(path=path, status=str(status)).inc()
-        self._latency.labels(path=path).observe(seconds)
 
 
 class Press(Generic[RequestT]):

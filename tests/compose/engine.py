@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -10,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
+
+from neuroscan.stack.ports import free_ports
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEPLOY = REPOSITORY / "deploy"
@@ -34,9 +35,15 @@ def missing_tools() -> list[str]:
     return missing
 
 
-def attempt(command: Sequence[str], limit_s: float = 60.0) -> "subprocess.CompletedProcess[str]":
+def attempt(
+    command: Sequence[str],
+    limit_s: float = 60.0,
+    environment: dict[str, str] | None = None,
+) -> "subprocess.CompletedProcess[str]":
     """A command that may fail."""
-    return subprocess.run(command, check=False, capture_output=True, timeout=limit_s, text=True)
+    return subprocess.run(
+        command, check=False, env=environment, capture_output=True, timeout=limit_s, text=True
+    )
 
 
 def run(
@@ -47,14 +54,7 @@ def run(
 ) -> str:
     """A command's standard output; raises `EngineError`."""
     try:
-        done = subprocess.run(
-            command,
-            check=False,
-            env=environment,
-            capture_output=True,
-            timeout=limit_s,
-            text=True,
-        )
+        done = attempt(command, limit_s, environment)
     except subprocess.TimeoutExpired as error:
         raise EngineError(f"{command[0]} … took longer than {limit_s:g} s") from error
     if done.returncode != 0:
@@ -72,7 +72,7 @@ class Installation:
         self.folder.chmod(0o755)
         self.certificates = self.folder / "certs"
         self.certificates.mkdir()
-        self.port, self.tls_port = _free_ports(2)
+        self.port, self.tls_port = free_ports(2)
         self._override = self.folder / "override.yml"
         self._override.write_text(yaml.safe_dump(_build_override()))
         self._files = (DEPLOY / "docker-compose.yml", self._override)
@@ -192,14 +192,3 @@ def _build_override() -> dict[str, object]:
 def _health(container: str) -> str:
     form = "{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}"
     return run(["docker", "inspect", "-f", form, container]).strip()
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

@@ -108,7 +108,7 @@ def _count(session: Session, state: StageState) -> dict[str, int]:
         .where(col(Stage.state) == state)
         .group_by(col(Stage.name))
     )
-    return {name: count for name, count in session.execute(counts)}  # noqa: C416
+    return dict(session.execute(counts).all())
 
 
 def _ledger_up(value: int) -> Metric:

@@ -134,27 +134,16 @@ class Replicas:
     ) -> httpx.Response | httpx.HTTPError:
         """The answer, or the error of a connection that was not made."""
         try:
-            return self._send(replica, method, path, content, headers, timeout_s)
+            return replica.http.request(
+                method,
+                self._path + path,
+                content=content,
+                headers={**headers, "Host": self._authority},
+                timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_LIMIT_S)),
+                extensions={"sni_hostname": self._host},
+            )
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             return error
-
-    def _send(
-        self,
-        replica: _Replica,
-        method: str,
-        path: str,
-        content: bytes,
-        headers: dict[str, str],
-        timeout_s: float,
-    ) -> httpx.Response:
-        return replica.http.request(
-            method,
-            self._path + path,
-            content=content,
-            headers={**headers, "Host": self._authority},
-            timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_LIMIT_S)),
-            extensions={"sni_hostname": self._host},
-        )
 
     @contextlib.contextmanager
     def _least_busy(self, asked: set[str]) -> Iterator[_Replica | None]:

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
+from neuroscan.stack.ports import free_ports
 from services.gateway.pipeline.replicas import RESOLVE_EVERY_S, Replicas
 
 FIRST, SECOND, THIRD = "127.0.0.1", "127.0.0.2", "127.0.0.3"
@@ -25,13 +26,6 @@ class Server:
     connections: set[int] = field(default_factory=set)
     # While it is cleared, requests are held.
     may_answer: threading.Event = field(default_factory=threading.Event)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((FIRST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -116,7 +110,7 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def test_requests_one_after_the_other_go_to_every_replica() -> None:
-    port, names = free_port(), Names([FIRST, SECOND])
+    port, names = free_ports(1)[0], Names([FIRST, SECOND])
     with serving(FIRST, port) as one, serving(SECOND, port) as two, replicas_of(names, port) as its:
         answers = [ask(its) for _ in range(6)]
     assert sorted(answers) == [FIRST] * 3 + [SECOND] * 3
@@ -127,7 +121,7 @@ def test_requests_one_after_the_other_go_to_every_replica() -> None:
 
 
 def test_the_least_busy_is_asked() -> None:
-    port, names = free_port(), Names([FIRST, SECOND])
+    port, names = free_ports(1)[0], Names([FIRST, SECOND])
     with serving(FIRST, port) as one, serving(SECOND, port), replicas_of(names, port) as its:
         one.may_answer.clear()
         held = threading.Thread(target=ask, args=(its,))
@@ -140,13 +134,13 @@ def test_the_least_busy_is_asked() -> None:
 
 
 def test_a_refused_connection_is_tried_on_another() -> None:
-    port, names = free_port(), Names([FIRST, SECOND])
+    port, names = free_ports(1)[0], Names([FIRST, SECOND])
     with serving(SECOND, port), replicas_of(names, port) as its:
         assert [ask(its) for _ in range(4)] == [SECOND] * 4
 
 
 def test_a_busy_replica_is_followed_by_another() -> None:
-    port, names = free_port(), Names([FIRST, SECOND])
+    port, names = free_ports(1)[0], Names([FIRST, SECOND])
     with ExitStack() as stack:
         stack.enter_context(serving(FIRST, port, status=503))
         stack.enter_context(serving(SECOND, port))
@@ -155,7 +149,7 @@ def test_a_busy_replica_is_followed_by_another() -> None:
 
 
 def test_when_all_are_busy_their_answer_is_given() -> None:
-    port, names = free_port(), Names([FIRST, SECOND])
+    port, names = free_ports(1)[0], Names([FIRST, SECOND])
     with serving(FIRST, port, 503) as one, serving(SECOND, port, 503) as two:
         with replicas_of(names, port) as its:
             answer = its.post("/v1/classify", content=b"x", headers={}, timeout_s=5)
@@ -164,7 +158,7 @@ def test_when_all_are_busy_their_answer_is_given() -> None:
 
 
 def test_a_request_that_may_have_ended_a_replica_is_not_sent_to_another() -> None:
-    port, names = free_port(), Names([FIRST, SECOND])
+    port, names = free_ports(1)[0], Names([FIRST, SECOND])
     with socket.create_server((FIRST, port)) as dying, serving(SECOND, port) as two:
 
         def take_and_die() -> None:
@@ -181,7 +175,7 @@ def test_a_request_that_may_have_ended_a_replica_is_not_sent_to_another() -> Non
 
 
 def test_a_name_is_resolved_again_and_new_replicas_get_work() -> None:
-    port, names = free_port(), Names([FIRST])
+    port, names = free_ports(1)[0], Names([FIRST])
     with serving(FIRST, port), serving(THIRD, port), replicas_of(names, port) as its:
         assert ask(its) == FIRST
         names.addresses = [FIRST, THIRD]
@@ -197,7 +191,7 @@ def test_a_name_is_resolved_again_and_new_replicas_get_work() -> None:
 
 
 def test_successors_at_other_addresses_are_found_at_once_when_all_refuse() -> None:
-    port, names = free_port(), Names([FIRST])
+    port, names = free_ports(1)[0], Names([FIRST])
     with replicas_of(names, port) as its, serving(SECOND, port):
         with serving(FIRST, port):
             assert ask(its) == FIRST
@@ -215,7 +209,7 @@ def _ask_or_none(its: Replicas) -> str | None:
 
 
 def test_a_name_that_is_lost_keeps_the_known_addresses() -> None:
-    port, names = free_port(), Names([FIRST])
+    port, names = free_ports(1)[0], Names([FIRST])
     with serving(FIRST, port), replicas_of(names, port) as its:
         assert ask(its) == FIRST
         names.addresses = []

@@ -2,7 +2,7 @@
 
 import { h, replace } from "../core/dom.js";
 import { percent, sentence } from "../core/format.js";
-import { CLASSES, STATES } from "../core/words.js";
+import { CLASSES, STATES, TURNED_AWAY } from "../core/words.js";
 
 const SORTS = {
   sent: (a, b) => a.position - b.position,
@@ -83,7 +83,7 @@ function draw(item) {
 
 function headline(item) {
   if (isFailed(item)) return item.problem?.title?.replace(/\.$/, "") ?? "Failed";
-  if (item.input_accepted === false) return "Not a brain MRI slice";
+  if (item.input_accepted === false) return TURNED_AWAY;
   if (!item.label) return item.state === "canceled" ? "Canceled" : "Waiting";
   return `${CLASSES[item.label]} ${percent(item.confidence)}`;
 }

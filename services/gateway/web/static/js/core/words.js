@@ -45,6 +45,13 @@ export function opposite(axis) {
   return OPPOSITE[axis] ?? null;
 }
 
+export const TURNED_AWAY = "Not a brain MRI slice";
+
+/** Whether the input check says that the network was not made for this picture. */
+export function wasTurnedAway(scan) {
+  return Boolean(scan.input_check && !scan.input_check.accepted);
+}
+
 export function isFinal(state) {
   return state === "completed" || state === "failed" || state === "canceled";
 }

@@ -4,6 +4,7 @@ import { h } from "../core/dom.js";
 import { sentence } from "../core/format.js";
 import { icon } from "../core/icons.js";
 import { failure } from "../core/states.js";
+import { wasTurnedAway } from "../core/words.js";
 
 const STAGES = {
   classify: "The classification failed.",
@@ -14,7 +15,7 @@ const STAGES = {
 
 export function notices(scan, { onRetry }) {
   const found = [];
-  if (scan.input_check && !scan.input_check.accepted) {
+  if (wasTurnedAway(scan)) {
     found.push(
       warning(
         "The input check turned this picture away.",

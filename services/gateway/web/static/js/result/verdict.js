@@ -2,12 +2,12 @@
 
 import { h } from "../core/dom.js";
 import { elapsed, oneOf, percent } from "../core/format.js";
-import { CLASSES } from "../core/words.js";
+import { CLASSES, TURNED_AWAY, wasTurnedAway } from "../core/words.js";
 
 export function verdict(scan) {
   const found = scan.classification;
   if (!found) return waiting(scan);
-  if (scan.input_check && !scan.input_check.accepted) return turnedAway(found);
+  if (wasTurnedAway(scan)) return turnedAway(found);
   return [
     h("h2", {}, "Classification"),
     h(
@@ -32,7 +32,7 @@ export function verdict(scan) {
 function turnedAway(found) {
   return [
     h("h2", {}, "Classification"),
-    h("p", { class: "verdict" }, h("strong", {}, "Not a brain MRI slice")),
+    h("p", { class: "verdict" }, h("strong", {}, TURNED_AWAY)),
     h(
       "p",
       { class: "set" },

@@ -2,7 +2,7 @@
 
 import { h } from "../core/dom.js";
 import { moment, percent, shortId } from "../core/format.js";
-import { CLASSES, isFinal, STATES } from "../core/words.js";
+import { CLASSES, isFinal, STATES, TURNED_AWAY, wasTurnedAway } from "../core/words.js";
 
 export function scanRow(scan) {
   return h(
@@ -33,7 +33,7 @@ export function outcome(scan) {
   if (scan.state === "failed") return "Failed";
   if (scan.state === "canceled" && !scan.classification) return "Canceled";
   if (!scan.classification) return STATES[scan.state];
-  if (scan.input_check && !scan.input_check.accepted) return "Not a brain MRI slice";
+  if (wasTurnedAway(scan)) return TURNED_AWAY;
   const { label, confidence } = scan.classification;
   return `${CLASSES[label]} ${percent(confidence)}`;
 }

@@ -1,6 +1,7 @@
 """Settings from the environment, one class a concern; every service reads only what it names."""
 
 from datetime import timedelta
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Self
@@ -46,6 +47,14 @@ class StoreSettings(_FromEnvironment):
     object_store_url: str = f"file://{REPOSITORY / 'neuroscan-data' / 'objects'}"
 
 
+class EngineName(StrEnum):
+    """What runs the network; `auto` is ONNX Runtime on the CPU where installed, else torch."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    ONNXRUNTIME = "onnxruntime"
+
+
 class ModelSettings(_FromEnvironment):
     """`MODEL_BUNDLE`, `DEVICE` (auto, cpu, cuda), `TORCH_THREADS`."""
 
@@ -55,8 +64,9 @@ class ModelSettings(_FromEnvironment):
 
 
 class InferenceSettings(ModelSettings):
-    """The micro-batcher's bounds."""
+    """The micro-batcher's bounds, and `INFERENCE_ENGINE` (auto, torch, onnxruntime)."""
 
+    inference_engine: EngineName = EngineName.AUTO
     batch_max: int = Field(default=16, ge=1)
     batch_wait: timedelta = timedelta(milliseconds=2)
     queue_max: int = Field(default=256, ge=1)

@@ -34,7 +34,8 @@ from neuroscan.settings import InferenceSettings
 from neuroscan.telemetry import get_logger
 from services.inference.answer import answer
 from services.inference.batcher import Batcher, BatcherState
-from services.inference.engine import Engine, TorchEngine
+from services.inference.engine import Engine
+from services.inference.engines import make_engine
 from services.inference.metrics import Metrics
 
 log = get_logger(__name__)
@@ -61,12 +62,12 @@ class Service:
 def build_app(settings: InferenceSettings, engine: Engine | None = None) -> FastAPI:
     """The application; loads the bundle's weights unless it is given an engine.
 
-    Raises `BundleError`, and `ValueError` for a device that isn't there.
+    Raises `BundleError`, and `ValueError` for a device or an engine that isn't there.
     """
     bundle = Bundle.read(settings.model_bundle)
     service = Service(
         bundle.description,
-        engine or TorchEngine(bundle, settings.device, settings.torch_threads),
+        engine or make_engine(bundle, settings),
         settings,
     )
 

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from neuroscan.contracts.enums import Role
 from neuroscan.contracts.report import PageSize
+from neuroscan.process import available_cores
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # The one line that names the model in use when nobody chooses another.
@@ -64,7 +65,12 @@ class ModelSettings(_FromEnvironment):
 
 
 class InferenceSettings(ModelSettings):
-    """The micro-batcher's bounds, and `INFERENCE_ENGINE` (auto, torch, onnxruntime)."""
+    """The micro-batcher's bounds, and `INFERENCE_ENGINE` (auto, torch, onnxruntime).
+
+    `TORCH_THREADS` are the engine's, whichever it is; all cores that the process has when not set.
+    """
+
+    torch_threads: int = Field(default_factory=available_cores, ge=1)
 
     inference_engine: EngineName = EngineName.AUTO
     batch_max: int = Field(default=16, ge=1)

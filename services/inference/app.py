@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 import anyio
+import torch
 from fastapi import Depends, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import ClientDisconnect
@@ -56,6 +57,8 @@ class Service:
 
     def decode(self, content: bytes) -> Tensor:
         """The network's input (1, 3, S, S) of a PNG; raises `BadImage`."""
+        # A thread's own setting: two small products are not worth waking the network's cores.
+        torch.set_num_threads(1)
         return preprocess(read_slice_png(content), self.bundle.preprocessing)
 
 
@@ -110,12 +113,14 @@ async def classify(request: Request, service: ServiceDep) -> InferenceResult:
     began = time.perf_counter()
     try:
         content = await _body(request)
-        # Decoded in this request's own thread, so that the model's thread only ever computes.
-        tensor = await anyio.to_thread.run_sync(service.decode, content)
+        with service.batcher.coming():
+            # Decoded in this request's own thread, so that the model's thread only ever computes.
+            tensor = await anyio.to_thread.run_sync(service.decode, content)
+            answering = service.batcher.submit(tensor)
     except BadImage:
         service.metrics.rejected("bad_image")
         raise
-    prediction = await asyncio.wrap_future(service.batcher.submit(tensor))
+    prediction = await asyncio.wrap_future(answering)
     result = answer(service.bundle, prediction, (time.perf_counter() - began) * 1000)
     service.metrics.classified(result.classification.label, accepted=result.input_check.accepted)
     log.info(

@@ -45,7 +45,7 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0, help="length of a turn")
-    parser.add_argument("--threads", type=int, default=1, help="of every engine, like for like")
+    parser.add_argument("--threads", type=int, default=2, help="of every engine, like for like")
     arguments = parser.parse_args(words)
     timing = (arguments.rounds, arguments.seconds)
     alike = measure(LIKE_FOR_LIKE, *timing, threads=arguments.threads, bare=True)

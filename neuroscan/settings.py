@@ -57,22 +57,25 @@ class EngineName(StrEnum):
 
 
 class ModelSettings(_FromEnvironment):
-    """`MODEL_BUNDLE`, `DEVICE` (auto, cpu, cuda), `TORCH_THREADS`."""
+    """`MODEL_BUNDLE`, `DEVICE` (auto, cpu, cuda), `INFERENCE_ENGINE`, `TORCH_THREADS`.
+
+    The engine is auto, torch or onnxruntime; the explain worker uses it up to the explained layer.
+    """
 
     model_bundle: Path = SHIPPED_BUNDLE
     device: str = "auto"
+    inference_engine: EngineName = EngineName.AUTO
     torch_threads: int = Field(default=1, ge=1)
 
 
 class InferenceSettings(ModelSettings):
-    """The micro-batcher's bounds, and `INFERENCE_ENGINE` (auto, torch, onnxruntime).
+    """The micro-batcher's bounds.
 
     `TORCH_THREADS` are the engine's, whichever it is; all cores that the process has when not set.
     """
 
     torch_threads: int = Field(default_factory=available_cores, ge=1)
 
-    inference_engine: EngineName = EngineName.AUTO
     batch_max: int = Field(default=16, ge=1)
     batch_wait: timedelta = timedelta(milliseconds=2)
     queue_max: int = Field(default=256, ge=1)

@@ -52,6 +52,7 @@ class Batcher:
         self._engine = engine
         self._settings = settings
         self._metrics = metrics
+        self._batch_max = min(settings.batch_max, engine.batch_best or settings.batch_max)
         self._queue: queue.Queue[_Item] = queue.Queue(maxsize=settings.queue_max)
         self._state = BatcherState.WARMING
         # Taking an item and refusing further ones must not cross each other.
@@ -120,7 +121,7 @@ class Batcher:
 
     def _run(self) -> None:
         try:
-            self._engine.warm_up(self._settings.batch_max)
+            self._engine.warm_up(self._batch_max)
         except Exception as error:
             log.exception("engine.warm_up_failed", error=type(error).__name__)
             self._state = BatcherState.FAILED
@@ -141,7 +142,7 @@ class Batcher:
         except queue.Empty:
             return []
         until = time.monotonic() + self._settings.batch_wait.total_seconds()
-        while len(items) < self._settings.batch_max:
+        while len(items) < self._batch_max:
             try:
                 left = until - time.monotonic() if self._coming else 0.0
                 items.append(self._queue.get(timeout=max(0.0, left)))

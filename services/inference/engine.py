@@ -38,11 +38,16 @@ def predictions(
 
 
 class Engine(Protocol):
-    """Runs the network for one thread, which owns it."""
+    """Runs the network for one thread, which owns it.
+
+    `batch_best` is the size from which on a larger batch costs as much a slice, so that it would
+    only make everyone in it wait; None when larger is always better.
+    """
 
     name: str
     device: str
     device_name: str | None
+    batch_best: int | None
 
     def warm_up(self, batch_max: int) -> None:
         """Prepare the calling thread, and run once at the sizes that will come."""
@@ -55,6 +60,7 @@ class TorchEngine:
     """PyTorch on CUDA or the CPU, fp32."""
 
     name = "torch"
+    batch_best: int | None = None
 
     def __init__(self, bundle: Bundle, device: str, threads: int) -> None:
         """Load the weights; raises `BundleError`, and `ValueError` for a missing device."""

@@ -16,6 +16,8 @@ class OnnxEngine:
     name = "onnxruntime"
     device = "cpu"
     device_name: str | None = None
+    # Measured (docs/performance.md): two cores are busy with 4 slices as they are with 16.
+    batch_best: int | None = 4
 
     def __init__(self, bundle: Bundle, threads: int) -> None:
         """Load the weights and make the graph; raises `BundleError`."""

@@ -24,6 +24,7 @@ class SteeredEngine:
     name = "steered"
     device = "none"
     device_name: str | None = None
+    batch_best: int | None = None
 
     def __init__(self) -> None:
         self.go = threading.Event()
@@ -253,3 +254,17 @@ def test_a_batch_waits_for_who_is_announced(
         second = batcher.submit(tensor(2))
     assert (first.result(5).distance, second.result(5).distance) == (1, 2)
     assert engine.sizes == [2]
+
+
+def test_a_batch_is_no_larger_than_the_engine_gains_by(
+    start: Callable[..., Batcher], engine: SteeredEngine
+) -> None:
+    engine.batch_best = 2
+    batcher = start(batch_max=8)
+    engine.go.clear()
+    answers = [batcher.submit(tensor(0))]
+    until(lambda: engine.sizes == [1])
+    answers += [batcher.submit(tensor(value)) for value in range(1, 6)]
+    engine.go.set()
+    assert [answer.result(5).distance for answer in answers] == list(range(6))
+    assert engine.sizes == [1, 2, 2, 1]

@@ -8,13 +8,14 @@ import torch
 
 from neuroscan.imaging.stored import read_slice_png
 from neuroscan.network.bundle import Bundle
+from neuroscan.network.device import use_onnx_runtime
 from neuroscan.network.layers import UnknownLayer, outputs_of
 from neuroscan.network.onnx_session import OnnxSession
 from neuroscan.network.preprocess import preprocess
 from neuroscan.phantoms import write_phantoms
-from neuroscan.settings import SHIPPED_BUNDLE, EngineName, InferenceSettings
+from neuroscan.settings import SHIPPED_BUNDLE, InferenceSettings
 from services.inference.engine import TorchEngine
-from services.inference.engines import choose_engine, make_engine
+from services.inference.engines import make_engine
 from services.inference.onnx_engine import OnnxEngine
 
 # What `python -m benchmarks.engines` allows over the whole test set.
@@ -84,6 +85,9 @@ def test_a_layer_that_is_not_there_is_refused(bundle: Bundle) -> None:
 def test_auto_takes_onnx_runtime_on_the_cpu(bundle: Bundle) -> None:
     settings = InferenceSettings(model_bundle=Path(SHIPPED_BUNDLE), device="cpu")
     assert make_engine(bundle, settings).name == "onnxruntime"
-    assert choose_engine(EngineName.TORCH, "cpu") is EngineName.TORCH
+    assert use_onnx_runtime("auto", "cpu")
+    assert not use_onnx_runtime("torch", "cpu")
     with pytest.raises(ValueError, match="auto, cpu or cuda"):
-        choose_engine(EngineName.AUTO, "tpu")
+        use_onnx_runtime("auto", "tpu")
+    with pytest.raises(ValueError, match="auto, torch or onnxruntime"):
+        use_onnx_runtime("tensorrt", "cpu")

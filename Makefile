@@ -4,7 +4,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STATE := $(shell cat locks/dev.txt pyproject.toml | sha256sum | cut -c1-16)
 READY := .venv/.ready-$(STATE)
-EXTRAS := gateway inference explain spatial reports training
+EXTRAS := build gateway network inference explain spatial reports training
 # Wheels for the oldest supported Python on Linux; newer ones take the same versions.
 COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --generate-hashes --python-version 3.11 \
 	--python-platform x86_64-manylinux_2_34 --no-header --no-emit-index-url --no-emit-find-links
@@ -12,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --generate-hashes --pyth
 # What the benchmarks run beside us; it sees .venv's packages and installs only what is not there.
 PEERS := build/bench-env
 
-.PHONY: help demo test up lint chaos fuzz load bench schema screenshots lock setup clean
+.PHONY: help demo test up lint chaos fuzz load bench schema screenshots compose-test lock setup clean
 
 help:
 	@echo "make demo   the whole system on slices that it makes itself; results in demo-output/"
@@ -25,6 +25,7 @@ help:
 	@echo "make bench  side by side with the bare work and with other servers, about 20 minutes"
 	@echo "make schema 2,000 requests that schemathesis draws from the OpenAPI document"
 	@echo "make screenshots  the page's pictures in docs/images, from phantoms"
+	@echo "make compose-test  build the images, run the whole deployment, harm it, restore it (as root)"
 	@echo "make lock   pin the packages anew (UPGRADE=1: to their newest versions)"
 	@echo "make clean  remove what was built, but not .venv and neuroscan-data"
 
@@ -49,6 +50,7 @@ lint: $(READY)
 
 test: lint
 	@scripts/setup browser
+	@scripts/setup prometheus || true
 	$(BIN)/pytest
 
 screenshots: $(READY)
@@ -77,6 +79,10 @@ bench: $(PEERS)/.ready
 
 schema: $(READY)
 	$(BIN)/python -m tests.integration.gateway.schema
+
+# Needs a Docker engine and docker-compose.
+compose-test: $(READY)
+	$(BIN)/python -m tests.compose
 
 # Every service's own list follows the one that the tests ran with.
 # BentoML pins an older OpenTelemetry than ours, in its own environment.

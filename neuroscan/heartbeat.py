@@ -5,18 +5,20 @@ a queue that is not empty is ended, and whoever supervises it starts a fresh one
 """
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import redis
 
+from neuroscan.process import process_name
 from neuroscan.queues import (
     HEARTBEAT_EVERY_S,
     HEARTBEAT_LIFETIME_S,
     broker_client,
     heartbeat_key,
-    process_name,
     with_batch_twins,
 )
 from neuroscan.settings import BrokerSettings
@@ -31,7 +33,7 @@ class Heartbeat:
     """Renews this process's key in the background; calls `end` when the process is stuck.
 
     `queues` are those it works on, without their batch twins. The work itself happens inside
-    `working()`, in any number of threads.
+    `working()`, in any number of threads. The file `HEARTBEAT_FILE` is touched at each beat.
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class Heartbeat:
         self._idle_since = time.monotonic()
         self._waiting_since: float | None = None
         self._stopped = threading.Event()
+        file = os.environ.get("HEARTBEAT_FILE")
+        self._file = Path(file) if file else None
 
     def start(self) -> None:
         """Begin to beat, in the process whose heart it is."""
@@ -79,6 +83,9 @@ class Heartbeat:
     def _run(self) -> None:
         key = heartbeat_key(self._service, process_name())
         while True:
+            # For a container's health check; a lost broker is not this process's illness.
+            if self._file is not None:
+                self._file.touch()
             with contextlib.suppress(redis.RedisError):
                 self._broker.set(key, "1", ex=HEARTBEAT_LIFETIME_S)
                 if self._stuck():

@@ -4,6 +4,7 @@ import ctypes
 import math
 import os
 import signal
+import socket
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,11 @@ _PR_SET_PDEATHSIG = 1
 def code_version() -> str:
     """The installed version of NeuroScan."""
     return version("neuroscan")
+
+
+def process_name() -> str:
+    """Names this process among all of the system's."""
+    return f"{socket.gethostname()}-{os.getpid()}"
 
 
 def end_with_parent(signum: signal.Signals = signal.SIGKILL) -> None:

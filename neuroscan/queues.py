@@ -6,20 +6,22 @@ the broker's process, so that the sweeper sees at once when a broker lost its me
 """
 
 import logging
-import os
-import socket
 import warnings
-from collections.abc import Iterable, Sequence
-from typing import Protocol, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, cast
 
 from celery import Celery
 from celery.exceptions import CPendingDeprecationWarning
 from celery.platforms import SecurityWarning
 from celery.signals import setup_logging
 from redis import Redis
+from structlog.contextvars import get_contextvars
 
 from neuroscan.contracts.enums import StageName
+from neuroscan.process import process_name
 from neuroscan.settings import BrokerSettings
+from neuroscan.telemetry import REQUEST_ID_FIELD
+from neuroscan.tracing import TRACE_HEADER, trace_headers
 
 RECORDER_QUEUE = "recorder"
 STAGE_QUEUES = {
@@ -128,9 +130,20 @@ def celery_app(name: str, settings: BrokerSettings, *, socket_timeout_s: float =
     return app
 
 
-def process_name() -> str:
-    """Names this process among all workers."""
-    return f"{socket.gethostname()}-{os.getpid()}"
+def message_headers() -> dict[str, str]:
+    """What ties a message to the request that began it all: the id on the log's lines, the trace.
+
+    In the message's headers, so that processes of an older version read their messages as ever.
+    """
+    request_id = get_contextvars().get(REQUEST_ID_FIELD)
+    return {**({REQUEST_ID_FIELD: request_id} if request_id else {}), **trace_headers()}
+
+
+def sent_with(task: Any) -> Mapping[str, str]:
+    """The `message_headers` that a task came with: Celery's task at hand, or None."""
+    request = getattr(task, "request", None)
+    found = {name: getattr(request, name, None) for name in (REQUEST_ID_FIELD, TRACE_HEADER)}
+    return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
 def serve(app: Celery, service: str, queues: Sequence[str], *, pool: str, concurrency: int) -> None:

@@ -6,6 +6,7 @@ Only services import this: it needs FastAPI and uvicorn, which the library itsel
 import re
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 from traceback import format_tb
 from typing import Literal
@@ -13,6 +14,7 @@ from typing import Literal
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from fastapi.telemetry import TelemetryConfig
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.datastructures import Headers, MutableHeaders
@@ -30,6 +32,7 @@ from neuroscan.contracts.problems import (
 )
 from neuroscan.ids import new_id
 from neuroscan.telemetry import REQUEST_ID_HEADER, get_logger
+from neuroscan.tracing import Attributes, Kind, note, span
 
 log = get_logger(__name__)
 
@@ -40,6 +43,15 @@ RequestDone = Callable[[str, int, float], None]
 # An id comes from outside and goes into the log: nothing that could forge a line.
 _SOUND_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
+
+
+# FastAPI's own spans would carry addresses with their queries, its records the texts of errors.
+NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "auto_configure": False,
+}
 
 
 class Healthy(Contract):
@@ -107,13 +119,14 @@ class RequestLog:
             await send(message)
 
         began = time.perf_counter()
-        with bound_contextvars(request_id=request_id):
+        with bound_contextvars(request_id=request_id), request_span(scope):
             try:
                 await self._app(scope, receive, send_with_id)
             finally:
                 seconds = time.perf_counter() - began
                 path = getattr(scope.get("route"), "path", "other")
                 self._on_done(path, status, seconds)
+                note_answer(scope["method"], path, status)
                 if path not in _QUIET:
                     log.info(
                         "request",
@@ -122,6 +135,25 @@ class RequestLog:
                         status=status,
                         elapsed_ms=round(seconds * 1000, 1),
                     )
+
+
+def request_span(scope: Scope) -> AbstractContextManager[None]:
+    """A span around a request, which goes on with the caller's trace; none around probes."""
+    if scope["path"] in _QUIET:
+        return nullcontext()
+    method: str = scope["method"]
+    return span(method, Kind.SERVER, headers=Headers(scope=scope))
+
+
+def note_answer(method: str, route: str, status: int) -> None:
+    """Say on a request's span what it was and how it ended; `route` is never a caller's string."""
+    answered: Attributes = {
+        "http.request.method": method,
+        "http.route": route,
+        "http.response.status_code": status,
+    }
+    failed = str(status) if status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
+    note(answered, name=f"{method} {route}", error=failed)
 
 
 def answer_with_problems(app: FastAPI) -> None:

@@ -1,14 +1,21 @@
 """Settings from the environment, one class a concern; every service reads only what it names."""
 
+import os
 from datetime import timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from neuroscan.contracts.enums import Role
 from neuroscan.contracts.report import PageSize
@@ -18,10 +25,90 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # The one line that names the model in use when nobody chooses another.
 SHIPPED_BUNDLE = REPOSITORY / "models" / "guided"
 SECRET_LENGTH_MIN = 32
+PASSWORD_LENGTH_MIN = 16
+_DIFFERENT_CHARACTERS_MIN = 8
+_WITH_PASSWORDS = ("postgresql+psycopg", "postgresql", "redis", "rediss")
+
+
+class _Files(PydanticBaseSettingsSource):
+    """What `NAME_FILE` names, for the fields that a class lists: secrets stay out of environments.
+
+    Raises `ValueError` when such a file can't be read.
+    """
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[object, str, bool]:  # noqa: ARG002
+        variable = f"{field_name.upper()}_FILE"
+        name = os.environ.get(variable, "")
+        if not name:
+            return None, field_name, False
+        try:
+            return Path(name).read_text(encoding="utf-8").strip(), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"The file that {variable} names can't be read.") from error
+
+    def __call__(self) -> dict[str, object]:
+        names: tuple[str, ...] = getattr(self.settings_cls, "from_files", ())
+        fields = self.settings_cls.model_fields
+        read = {name: self.get_field_value(fields[name], name)[0] for name in names}
+        return {name: value for name, value in read.items() if value}
 
 
 class _FromEnvironment(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
+    # Inputs hold passwords: errors don't repeat them.
+    model_config = SettingsConfigDict(
+        env_prefix="", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    # Fields that `NAME_FILE` may name a file for; those that have no default in production.
+    from_files: ClassVar[tuple[str, ...]] = ()
+    required_in_production: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _Files(settings_cls)
+
+    @model_validator(mode="after")
+    def _refuse_defaults(self) -> Self:
+        if not in_production():
+            return self
+        for name in self.required_in_production:
+            variable = name.upper()
+            if name not in self.model_fields_set:
+                other = f" or {variable}_FILE" if name in self.from_files else ""
+                raise ValueError(
+                    f"{variable}{other} must be set: there is no default outside development."
+                )
+            if name.endswith("_url") and not _has_strong_password(getattr(self, name)):
+                raise ValueError(
+                    f"{variable} must hold a password of {PASSWORD_LENGTH_MIN} characters at "
+                    "least (deploy/scripts/make-secrets makes one)."
+                )
+        return self
+
+
+def in_production() -> bool:
+    """Whether `NEUROSCAN_ENVIRONMENT` says that this is no developer's machine; images say so."""
+    return os.environ.get("NEUROSCAN_ENVIRONMENT", "development") != "development"
+
+
+def _has_strong_password(url: str | None) -> bool:
+    """Whether a URL of a server in the network has one; a file or socket needs none."""
+    parts = urlsplit(url or "")
+    if parts.scheme not in _WITH_PASSWORDS or not parts.hostname:
+        return True
+    return len(parts.password or "") >= PASSWORD_LENGTH_MIN and is_varied(parts.password or "")
+
+
+def is_varied(secret: str) -> bool:
+    """False for what people type in place of a secret: a word again and again."""
+    return len(set(secret)) >= _DIFFERENT_CHARACTERS_MIN
 
 
 class LogSettings(_FromEnvironment):
@@ -31,8 +118,37 @@ class LogSettings(_FromEnvironment):
     log_format: str = "json"
 
 
+class MetricsSettings(_FromEnvironment):
+    """`METRICS_PORT`, on which Prometheus reads the process; not served without. `HOST`."""
+
+    host: str = "127.0.0.1"
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+
+    @field_validator("metrics_port", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+
+class TraceSettings(_FromEnvironment):
+    """`OTEL_EXPORTER_OTLP_ENDPOINT`: the collector. OpenTelemetry's own variables hold too."""
+
+    otel_exporter_otlp_endpoint: str = ""
+    otel_exporter_otlp_traces_endpoint: str = ""
+    otel_sdk_disabled: bool = False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether spans are recorded."""
+        endpoint = self.otel_exporter_otlp_traces_endpoint or self.otel_exporter_otlp_endpoint
+        return bool(endpoint) and not self.otel_sdk_disabled
+
+
 class BrokerSettings(_FromEnvironment):
-    """`BROKER_URL`, as Celery takes it: redis://… or redis+socket:///path."""
+    """`BROKER_URL` (or `BROKER_URL_FILE`), as Celery takes it: redis://… or redis+socket:///path."""
+
+    from_files = ("broker_url",)
+    required_in_production = ("broker_url",)
 
     broker_url: str = "redis://127.0.0.1:6379/0"
 
@@ -43,9 +159,20 @@ class BrokerSettings(_FromEnvironment):
 
 
 class StoreSettings(_FromEnvironment):
-    """`OBJECT_STORE_URL`: file:///folder, s3://bucket/prefix, or memory:// in tests."""
+    """`OBJECT_STORE_URL`: file:///folder, s3://bucket/prefix, or memory:// in tests.
+
+    For S3 also `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or these with `_FILE` behind, and
+    `AWS_ALLOW_HTTP` for a store without TLS. What else one needs (`AWS_ENDPOINT`, `AWS_REGION`, …)
+    obstore takes from the environment.
+    """
+
+    from_files = ("aws_access_key_id", "aws_secret_access_key")
+    required_in_production = ("object_store_url",)
 
     object_store_url: str = f"file://{REPOSITORY / 'neuroscan-data' / 'objects'}"
+    aws_access_key_id: SecretStr | None = None
+    aws_secret_access_key: SecretStr | None = None
+    aws_allow_http: bool = False
 
 
 class EngineName(StrEnum):
@@ -101,14 +228,20 @@ class SecretSettings(_FromEnvironment):
                 f"SERVER_SECRET (or SERVER_SECRET_FILE) must hold {SECRET_LENGTH_MIN} characters "
                 "at least. Make one with: openssl rand -hex 32"
             )
+        if in_production() and not is_varied(secret):
+            raise ValueError("SERVER_SECRET is not random. Make one with: openssl rand -hex 32")
         return secret
 
 
 class DatabaseSettings(_FromEnvironment):
     """`DATABASE_URL` of the application's role, `DATABASE_OWNER_URL` of the role that owns tables.
 
-    Without the second the first does both, and the audit has its triggers only.
+    Without the second the first does both, and the audit has its triggers only. Either may stand
+    in a file, named by `DATABASE_URL_FILE` and `DATABASE_OWNER_URL_FILE`.
     """
+
+    from_files = ("database_url", "database_owner_url")
+    required_in_production: ClassVar[tuple[str, ...]] = ("database_url",)
 
     database_url: str = "postgresql+psycopg://neuroscan@127.0.0.1/neuroscan"
     database_owner_url: str | None = None
@@ -139,6 +272,8 @@ class RetentionSettings(_FromEnvironment):
 
 class GatewaySettings(DatabaseSettings):
     """The gateway and its recorder."""
+
+    required_in_production = ("database_url", "allowed_hosts")
 
     inference_url: str = "http://127.0.0.1:8001"
     reports_url: str = "http://127.0.0.1:8002"

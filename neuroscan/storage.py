@@ -4,11 +4,11 @@ Keys are made of ids and fixed words only (`scans/{id}/explain/{attempt}-{run}/o
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -16,10 +16,11 @@ from obstore.exceptions import BaseError as ObstoreError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from neuroscan.contracts.problems import NotFound, Unavailable
+from neuroscan.settings import StoreSettings
 
 if TYPE_CHECKING:
-    # These two exist for type checkers only.
-    from obstore.store import ClientConfig, RetryConfig
+    # These exist for type checkers only.
+    from obstore.store import ClientConfig, RetryConfig, S3Config
 
 # A store that does not answer must not hold up a request for long.
 _CLIENT: "ClientConfig" = {
@@ -53,8 +54,16 @@ class Storage:
     empty one. Raises `obstore.exceptions.BaseError` for a URL that can't be understood.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        credentials: Mapping[str, str] | None = None,
+        *,
+        allow_http: bool = False,
+    ) -> None:
         self._url = url
+        self._credentials = dict(credentials or {})
+        self._allow_http = allow_http
         self._folder = _folder(url)
         self._opened: ObjectStore | None = None
         # What can't be opened now may be back when it is used.
@@ -70,7 +79,9 @@ class Storage:
 
     def _open(self) -> ObjectStore:
         try:
-            self._opened = _open(self._url, self._folder)
+            self._opened = _open(
+                self._url, self._folder, self._credentials, allow_http=self._allow_http
+            )
         except OSError as error:
             raise Unavailable("The object store can't be opened at present.") from error
         return self._opened
@@ -130,10 +141,32 @@ def _folder(url: str) -> Path | None:
     return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
-def _open(url: str, folder: Path | None) -> ObjectStore:
+def open_storage(settings: StoreSettings) -> Storage:
+    """The store that the environment names, with the keys of its files."""
+    keys = {
+        "aws_access_key_id": settings.aws_access_key_id,
+        "aws_secret_access_key": settings.aws_secret_access_key,
+    }
+    given = {name: key.get_secret_value() for name, key in keys.items() if key}
+    is_s3 = settings.object_store_url.startswith("s3:")
+    return Storage(
+        settings.object_store_url,
+        given if is_s3 else None,
+        allow_http=settings.aws_allow_http,
+    )
+
+
+def _open(
+    url: str, folder: Path | None, credentials: dict[str, str], *, allow_http: bool
+) -> ObjectStore:
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         return LocalStore(folder, automatic_cleanup=True, mkdir=True)
     if url.startswith("memory:"):
         return MemoryStore()
-    return from_url(url, client_options=_CLIENT, retry_config=_RETRY)
+    return from_url(
+        url,
+        config=cast("S3Config", credentials) if credentials else None,
+        client_options={**_CLIENT, "allow_http": allow_http},
+        retry_config=_RETRY,
+    )

@@ -4,18 +4,28 @@ import logging
 import sys
 
 import structlog
-from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from neuroscan.settings import LogSettings
 
 REQUEST_ID_HEADER = "X-Request-ID"
+# The same id on the log's lines and in the headers of messages.
+REQUEST_ID_FIELD = "request_id"
 
 
 def configure_logs(service: str) -> None:
     """Route structlog and the standard library's logging to one format on stdout."""
     settings = LogSettings()
+
+    def name_service(
+        _logger: object, _method: str, event: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        # Here, since a context variable would be missing in threads.
+        event["service"] = service
+        return event
+
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        name_service,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -43,13 +53,6 @@ def configure_logs(service: str) -> None:
     root.setLevel(settings.log_level)
     for chatty in ("httpx", "httpcore", "fontTools", "weasyprint", "PIL"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    bind_service(service)
-
-
-def bind_service(service: str) -> None:
-    """Name the service on every later line of this context."""
-    clear_contextvars()
-    bind_contextvars(service=service)
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

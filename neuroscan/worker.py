@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 import redis
-from celery import Celery
-from celery.signals import worker_process_init
+from celery import Celery, current_task
+from celery.signals import worker_process_init, worker_process_shutdown
 from kombu.exceptions import OperationalError
 from structlog.contextvars import bound_contextvars
 
+from neuroscan import worker_metrics
 from neuroscan.contracts.enums import StageName
 from neuroscan.contracts.messages import Failed, Finished, StageTask, Started
 from neuroscan.contracts.problems import NeuroscanError, StageFailed
@@ -34,11 +35,15 @@ from neuroscan.queues import (
     celery_app,
     event_task_name,
     marker_key,
+    message_headers,
+    sent_with,
     serve,
     task_name,
 )
 from neuroscan.settings import BrokerSettings
 from neuroscan.telemetry import configure_logs, get_logger
+from neuroscan.tracing import Kind, begin_tracing, end_tracing, note, span
+from neuroscan.worker_metrics import WorkerMetrics
 
 TaskT = TypeVar("TaskT", bound=StageTask)
 Handler = Callable[[TaskT, str], ExplainResult | MeasureResult]
@@ -69,10 +74,12 @@ class Worker(Generic[TaskT]):
     settings: BrokerSettings
     parent_pid: int = field(default_factory=os.getpid)
     _child: _Child[TaskT] | None = None
+    _metrics: WorkerMetrics | None = None
 
     def run(self) -> None:
         """Serve until SIGTERM; ends the process."""
         configure_logs(self.service)
+        self._metrics = worker_metrics.begin()
         serve(
             self.app,
             self.service,
@@ -90,13 +97,20 @@ class Worker(Generic[TaskT]):
             bound_contextvars(
                 request_id=task.request_id, scan_id=task.scan_id, attempt=task.attempt
             ),
+            span(f"work {self.stage}", Kind.CONSUMER, headers=sent_with(current_task)),
         ):
             if not self._take_marker(child, task):
                 log.info("stage.duplicate_dropped", stage=self.stage)
+                if self._metrics:
+                    self._metrics.duplicate(self.stage)
                 return
-            self._work(child, task)
+            began = time.perf_counter()
+            outcome = self._work(child, task)
+            if self._metrics:
+                self._metrics.done(self.stage, outcome, time.perf_counter() - began)
 
-    def _work(self, child: _Child[TaskT], task: TaskT) -> None:
+    def _work(self, child: _Child[TaskT], task: TaskT) -> str:
+        """Do it and report; `done`, or the code of the problem."""
         run = uuid.uuid4().hex[:8]
         prefix = f"{task.prefix}-{run}"
         base = {
@@ -112,12 +126,14 @@ class Worker(Generic[TaskT]):
             result = child.handler(task, prefix)
         except NeuroscanError as error:
             log.warning("stage.failed", stage=self.stage, code=error.code)
+            note({}, error=error.code)
             self._report("failed", Failed(**base, prefix=prefix, problem=error.problem()))
-            return
+            return error.code
         except Exception as error:
             log.exception("stage.crashed", stage=self.stage, error=type(error).__name__)
+            note({}, error=type(error).__name__)
             self._report("failed", Failed(**base, prefix=prefix, problem=StageFailed().problem()))
-            return
+            return StageFailed.code
         finished = Finished(
             **base,
             input_digest=task.input_digest,
@@ -128,6 +144,7 @@ class Worker(Generic[TaskT]):
         self._report("finished", finished)
         elapsed_ms = round((time.perf_counter() - began) * 1000, 1)
         log.info("stage.finished", stage=self.stage, elapsed_ms=elapsed_ms)
+        return "done"
 
     def _report(self, kind: str, message: Started | Finished | Failed) -> None:
         try:
@@ -135,12 +152,15 @@ class Worker(Generic[TaskT]):
                 event_task_name(kind),
                 args=[message.model_dump(mode="json")],
                 queue=RECORDER_QUEUE,
+                headers=message_headers(),
                 retry=True,
                 retry_policy=REPORT_RETRIES,
             )
         except OperationalError:
             # The lease runs out and the stage is done again.
             log.warning("stage.report_lost", kind=kind)
+            if self._metrics:
+                self._metrics.report_lost(self.stage)
 
     def _take_marker(self, child: _Child[TaskT], task: TaskT) -> bool:
         key = marker_key(task.scan_id, self.stage, task.attempt, task.track)
@@ -160,6 +180,7 @@ class Worker(Generic[TaskT]):
         """Load what the stage needs, once a pool child, and start its heartbeat."""
         end_with_parent()
         configure_logs(self.service)
+        begin_tracing(self.service)
         try:
             handler = self.load()
         except Exception as error:
@@ -204,4 +225,10 @@ def stage_worker(
     worker.app.task(name=task_name(stage))(worker.do)
     # Celery keeps weak references to receivers: bound methods need weak=False.
     worker_process_init.connect(worker._begin_child, weak=False)
+    worker_process_shutdown.connect(_end_child, weak=False)
     return worker
+
+
+def _end_child(**_: object) -> None:
+    # A pool's child ends without what Python does at an exit.
+    end_tracing()

@@ -30,6 +30,7 @@ from neuroscan.stack.postgres import EmbeddedPostgres, embedded_postgres
 from neuroscan.stack.services import (
     EARLY,
     LATE,
+    MEASURED,
     SERVED,
     Addresses,
     service_program,
@@ -124,7 +125,7 @@ class Launcher:
         if not broker_url:
             self._valkey = EmbeddedValkey(self._folder, self._sockets / "valkey.sock")
             broker_url = self._valkey.broker_url
-        inner = free_ports(len(SERVED))
+        inner = free_ports(len(SERVED) + len(MEASURED))
         return Addresses(
             database_url=database_url,
             database_owner_url=owner_url,
@@ -133,7 +134,8 @@ class Launcher:
             or self._folder.objects.as_uri(),
             folder=self._folder,
             host=host,
-            ports={**dict(zip(SERVED, inner, strict=True)), "gateway": port},
+            ports={**dict(zip(SERVED, inner, strict=False)), "gateway": port},
+            metrics_ports=dict(zip(MEASURED, inner[len(SERVED) :], strict=True)),
         )
 
     async def run(self) -> None:
@@ -238,7 +240,12 @@ class Launcher:
                 broker_url=self._valkey.broker_url if self._valkey else None,
                 object_store_url=self._addresses.object_store_url if embedded_store else None,
                 services={
-                    name: ServiceState(pid=pid, url=program.url, restarts=restarts)
+                    name: ServiceState(
+                        pid=pid,
+                        url=program.url,
+                        metrics_url=program.metrics_url,
+                        restarts=restarts,
+                    )
                     for name, (program, pid, restarts) in self._supervisor.programs().items()
                 },
             ),

@@ -19,6 +19,10 @@ INNER_HOST = "127.0.0.1"
 EARLY = ("inference", "explain", "spatial", "reports")
 LATE = ("recorder", "gateway")
 SERVED = ("inference", "reports")
+# Those whose metrics have a port of their own; the served ones show theirs under /metrics.
+MEASURED = ("gateway", "recorder", "explain", "spatial")
+# Their counts lie in files (see `neuroscan.worker_metrics`).
+_POOLS = ("explain", "spatial")
 _MODULES = {
     "inference": "services.inference",
     "explain": "services.explain",
@@ -40,6 +44,7 @@ _SHARED = (
     "SERVER_SECRET_FILE",
 )
 _OWNERS = ("DATABASE_OWNER_URL", "LOCAL_KEY_FILE")
+_METRICS = ("METRICS_PORT", "PROMETHEUS_MULTIPROC_DIR")
 _NEEDS: Mapping[str, tuple[str, ...]] = {
     "inference": (),
     "explain": ("BROKER_URL", "OBJECT_STORE_URL"),
@@ -53,7 +58,11 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where everything is; `ports` are those of the served services and the gateway."""
+    """Where everything is.
+
+    `ports` are those of the served services and the gateway, `metrics_ports` those on which
+    Prometheus may read the others; all on loopback.
+    """
 
     database_url: str
     database_owner_url: str
@@ -62,11 +71,19 @@ class Addresses:
     folder: DataFolder
     host: str
     ports: Mapping[str, int]
+    metrics_ports: Mapping[str, int]
 
     def url(self, service: str) -> str | None:
         """Where a service listens, or None when it doesn't."""
         port = self.ports.get(service)
         return None if port is None else origin(self._host(service), port)
+
+    def metrics_url(self, service: str) -> str | None:
+        """Where a service's metrics are, or None when it has none."""
+        if service in SERVED:
+            return f"{self.url(service)}/metrics"
+        port = self.metrics_ports.get(service)
+        return None if port is None else f"{origin(self._host(service), port)}/metrics"
 
     def _host(self, service: str) -> str:
         return self.host if service == "gateway" else INNER_HOST
@@ -84,6 +101,10 @@ class Addresses:
             "REPORTS_URL": self.url("reports") or "",
         }
         told = {name: everything[name] for name in _NEEDS[service]}
+        if service in self.metrics_ports:
+            told |= {"HOST": self._host(service), "METRICS_PORT": str(self.metrics_ports[service])}
+        if service in _POOLS:
+            told["PROMETHEUS_MULTIPROC_DIR"] = str(self.folder.run / f"metrics-{service}")
         if service in self.ports:
             told |= {"HOST": self._host(service), "PORT": str(self.ports[service])}
         return told
@@ -94,7 +115,9 @@ def service_program(
 ) -> Program:
     """How to run a service; `environment` is the caller's, whose own settings are kept."""
     passed = {
-        name: value for name, value in environment.items() if name not in (*_SHARED, *_OWNERS)
+        name: value
+        for name, value in environment.items()
+        if name not in (*_SHARED, *_OWNERS, *_METRICS)
     }
     # One thread a process: the services share the machine, and torch slows down many times over
     # when its threads wait for one another on busy cores.
@@ -113,5 +136,6 @@ def service_program(
             MARK: str(folder.root),
         },
         url=addresses.url(service),
+        metrics_url=addresses.metrics_url(service),
         stop_rank=_STOP_RANKS.get(service, _LAST_SERVICE_RANK),
     )

@@ -10,10 +10,14 @@ from neuroscan.contracts.base import Contract
 
 
 class ServiceState(Contract):
-    """One supervised process; `pid` is null while it waits to be started again."""
+    """One supervised process; `pid` is null while it waits to be started again.
+
+    Prometheus can read it at `metrics_url`.
+    """
 
     pid: int | None
     url: str | None
+    metrics_url: str | None = None
     restarts: int
 
 

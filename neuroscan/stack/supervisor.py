@@ -34,6 +34,7 @@ class Program:
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     url: str | None = None
+    metrics_url: str | None = None
     user: str | None = None
     folder: Path | None = None
     stop_rank: int = 0

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from neuroscan.contracts.messages import ExplainTask
 from neuroscan.contracts.results import ExplainResult
 from neuroscan.settings import ModelSettings, StoreSettings
-from neuroscan.storage import Storage
+from neuroscan.storage import open_storage
 
 
 def load() -> Callable[[ExplainTask, str], ExplainResult]:
@@ -20,6 +20,6 @@ def load() -> Callable[[ExplainTask, str], ExplainResult]:
         bundle_folder=settings.model_bundle,
         device=settings.device,
         threads=settings.torch_threads,
-        storage=Storage(StoreSettings().object_store_url),
+        storage=open_storage(StoreSettings()),
         engine=settings.inference_engine,
     )

@@ -4,10 +4,18 @@ import os
 import sys
 
 import uvicorn
-from prometheus_client import start_http_server
 
-from neuroscan.settings import OidcSettings, SecretSettings, WebhookSettings
+from neuroscan.metrics import serve_metrics
+from neuroscan.settings import (
+    BrokerSettings,
+    GatewaySettings,
+    OidcSettings,
+    SecretSettings,
+    StoreSettings,
+    WebhookSettings,
+)
 from neuroscan.telemetry import configure_logs
+from neuroscan.tracing import begin_tracing
 from services.gateway.app import create_app
 
 
@@ -17,14 +25,16 @@ def main() -> None:
     port = int(os.environ.get("PORT", "8000"))
     try:
         SecretSettings().read()
+        GatewaySettings()
+        BrokerSettings()
+        StoreSettings()
         OidcSettings()
         WebhookSettings()
     except (ValueError, OSError) as error:
         sys.exit(f"gateway: {error}")
     configure_logs("gateway")
-    metrics_port = os.environ.get("METRICS_PORT")
-    if metrics_port:
-        start_http_server(int(metrics_port), addr=host)
+    begin_tracing("gateway")
+    serve_metrics()
     app = create_app()
     config = uvicorn.Config(
         app,
@@ -32,7 +42,8 @@ def main() -> None:
         port=port,
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=5,
+        # Waits and streams end at once; an upload that is under way may go on for so long.
+        timeout_graceful_shutdown=int(os.environ.get("DRAIN_SECONDS", "5")),
         server_header=False,
     )
     server = uvicorn.Server(config)

@@ -10,6 +10,7 @@ from fastapi_offline import FastAPIOffline
 from neuroscan import NOTICE, __version__
 from neuroscan.imaging.pool import DecodePool
 from neuroscan.queues import broker_client
+from neuroscan.serving import NO_TELEMETRY
 from neuroscan.settings import (
     BrokerSettings,
     GatewaySettings,
@@ -17,6 +18,7 @@ from neuroscan.settings import (
     SecretSettings,
     WebhookSettings,
 )
+from neuroscan.tracing import end_tracing
 from services.gateway import errors
 from services.gateway.analyses import endpoints as analysis_endpoints
 from services.gateway.analyses.service import AnalysisService
@@ -98,6 +100,7 @@ def create_app() -> FastAPI:
         lifespan=_lifespan,
         openapi_url="/v1/openapi.json",
         redoc_url=None,
+        telemetry=NO_TELEMETRY,
     )
     app.state.stopping = _never
     # The last that is added is the outermost.
@@ -179,3 +182,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[State]:
             oidc.close()
         decoder.close()
         pipeline.close()
+        end_tracing()

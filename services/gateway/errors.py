@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
+from prometheus_client import Counter
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
@@ -23,6 +24,8 @@ from neuroscan.serving import PROBLEM_MEDIA_TYPE, problem_response
 from neuroscan.telemetry import get_logger
 
 log = get_logger(__name__)
+
+PROBLEMS = Counter("neuroscan_gateway_problems", "Problems that routes answered with.", ["code"])
 
 # OpenAPI responses by status, as FastAPI takes them.
 Responses = dict[int | str, dict[str, Any]]
@@ -71,6 +74,7 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, NeuroscanError)
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("request.failed", code=error.code)
+    PROBLEMS.labels(error.code).inc()
     return problem_response(error, request.url.path)
 
 
@@ -81,12 +85,14 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
         f"{'.'.join(str(part) for part in each['loc'][1:]) or each['loc'][0]}: {each['msg']}"
         for each in error.errors()
     ]
+    PROBLEMS.labels(InvalidRequest.code).inc()
     return problem_response(InvalidRequest("; ".join(reasons)), request.url.path)
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if isinstance(error, BodyTooLarge):
+        PROBLEMS.labels(error.refusal.code).inc()
         return problem_response(error.refusal, request.url.path)
     kinds: dict[int, type[NeuroscanError]] = {
         HTTPStatus.NOT_FOUND: NotFound,

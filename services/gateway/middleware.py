@@ -22,7 +22,7 @@ from neuroscan.contracts.problems import (
     RequestTooLarge,
     TooManyFiles,
 )
-from neuroscan.serving import problem_response, request_id_of
+from neuroscan.serving import note_answer, problem_response, request_id_of, request_span
 from neuroscan.telemetry import REQUEST_ID_HEADER, get_logger
 from services.gateway.errors import BodyTooLarge
 
@@ -63,7 +63,7 @@ class RequestEnvelope:
         headers = Headers(scope=scope)
         request_id = request_id_of(headers)
         scope.setdefault("state", {})["request_id"] = request_id
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with structlog.contextvars.bound_contextvars(request_id=request_id), request_span(scope):
             await self._timed(scope, receive, send, headers, request_id)
 
     async def _timed(
@@ -102,6 +102,7 @@ class RequestEnvelope:
             route = _route(scope)
             REQUESTS.labels(scope["method"], route, str(status)).inc()
             LATENCY.labels(scope["method"], route).observe(elapsed)
+            note_answer(scope["method"], route, status)
             # The path without its query. Probes come every second.
             level = logging.DEBUG if scope["path"].startswith("/health/") else logging.INFO
             log.log(

@@ -13,14 +13,16 @@ from typing import Any
 
 import redis
 import structlog
-from celery import Celery
+from celery import Celery, current_task
 from celery.exceptions import Reject
 from celery.signals import worker_ready, worker_shutting_down
+from prometheus_client import REGISTRY, Counter, Histogram
 
 from neuroscan.contracts.enums import StageName
 from neuroscan.contracts.messages import Failed, Finished, RecorderTask, Started
 from neuroscan.contracts.problems import Unavailable
 from neuroscan.heartbeat import Heartbeat
+from neuroscan.metrics import serve_metrics
 from neuroscan.queues import (
     RECORDER_QUEUE,
     STAGE_QUEUES,
@@ -28,6 +30,7 @@ from neuroscan.queues import (
     celery_app,
     event_task_name,
     marker_key,
+    sent_with,
     serve,
     task_name,
 )
@@ -38,12 +41,14 @@ from neuroscan.settings import (
     SecretSettings,
     WebhookSettings,
 )
-from neuroscan.telemetry import configure_logs, get_logger
+from neuroscan.telemetry import REQUEST_ID_FIELD, configure_logs, get_logger
+from neuroscan.tracing import Kind, begin_tracing, span
 from services.gateway.auth.secrets import ServerSecret
 from services.gateway.db.session import transaction
 from services.gateway.maintenance.worker import Maintenance
 from services.gateway.pipeline import own_stages, record, results
 from services.gateway.pipeline.assembly import Pipeline
+from services.gateway.pipeline.backlog import Backlog
 from services.gateway.pipeline.sweeper import Sweeper
 from services.gateway.webhooks.addresses import AddressRules
 from services.gateway.webhooks.dispatcher import Dispatcher
@@ -51,6 +56,18 @@ from services.gateway.webhooks.sender import Sender
 
 SERVICE = "recorder"
 CONCURRENCY = 4
+
+_MESSAGE_SECONDS = Histogram(
+    "neuroscan_recorder_message_seconds",
+    "Time for a message, by kind: reports of workers, and the stages done here.",
+    ["kind"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 25),
+)
+_MESSAGES_PUT_BACK = Counter(
+    "neuroscan_recorder_messages_put_back",
+    "Messages put back because the database or the store was away.",
+    ["kind"],
+)
 
 log = get_logger(__name__)
 
@@ -85,7 +102,9 @@ class Recorder:
 
     def finished(self, message: dict[str, Any]) -> None:
         """A worker is done."""
-        self._pipeline.save(results.from_message(Finished.model_validate(message)))
+        finished = Finished.model_validate(message)
+        self._pipeline.save(results.from_message(finished))
+        log.info("stage.recorded", stage=finished.stage, attempt=finished.attempt)
 
     def failed(self, message: dict[str, Any]) -> None:
         """A worker could not do it."""
@@ -119,24 +138,37 @@ class Recorder:
 def _persistent(
     work: Callable[[dict[str, Any]], None], heartbeat: Heartbeat
 ) -> Callable[[dict[str, Any]], None]:
-    """Put a message back when the database or the store is away: it must not be lost."""
+    """Put a message back when the database or the store is away: it must not be lost.
+
+    It is worked on under the request's id and in the trace that came with it.
+    """
+    name = work.__name__
 
     def run(message: dict[str, Any]) -> None:
-        with heartbeat.working():
+        headers = sent_with(current_task)
+        bound = {"scan_id": message.get("scan_id"), REQUEST_ID_FIELD: headers.get(REQUEST_ID_FIELD)}
+        with (
+            heartbeat.working(),
+            structlog.contextvars.bound_contextvars(**{k: v for k, v in bound.items() if v}),
+            span(f"record {name}", Kind.CONSUMER, headers=headers),
+            _MESSAGE_SECONDS.labels(name).time(),
+        ):
             try:
                 work(message)
             except Unavailable as error:
+                _MESSAGES_PUT_BACK.labels(name).inc()
                 log.warning("recorder.waits", reason=error.detail)
                 time.sleep(1.0)
                 raise Reject(error.detail, requeue=True) from error
 
-    run.__name__ = work.__name__
+    run.__name__ = name
     return run
 
 
 def main() -> None:
     """Run the recorder until SIGTERM."""
     configure_logs(SERVICE)
+    begin_tracing(SERVICE)
     settings, broker_settings = GatewaySettings(), BrokerSettings()
     pipeline = Pipeline.open(settings, pool_size=CONCURRENCY + 10)
     app = celery_app(SERVICE, broker_settings)
@@ -148,6 +180,9 @@ def main() -> None:
     dispatcher = Dispatcher(pipeline.engine, ServerSecret(SecretSettings().read()), sender)
 
     maintenance = Maintenance(pipeline, RetentionSettings())
+
+    REGISTRY.register(Backlog(pipeline.engine, broker_client(broker_settings)))
+    serve_metrics()
 
     def begin(**_: object) -> None:
         sweeper.start()

@@ -30,9 +30,10 @@ from neuroscan.imaging.stored import read_slice_png
 from neuroscan.network.bundle import Bundle, Description
 from neuroscan.network.preprocess import preprocess
 from neuroscan.process import code_version
-from neuroscan.serving import Healthy, RequestLog, answer_with_problems
+from neuroscan.serving import NO_TELEMETRY, Healthy, RequestLog, answer_with_problems
 from neuroscan.settings import InferenceSettings
 from neuroscan.telemetry import get_logger
+from neuroscan.tracing import end_tracing
 from services.inference.answer import answer
 from services.inference.batcher import Batcher, BatcherState
 from services.inference.engine import Engine
@@ -53,6 +54,7 @@ class Service:
         self.bundle = bundle
         self.engine = engine
         self.metrics = Metrics()
+        self.metrics.model_is(_facts(bundle), engine.name, engine.device)
         self.batcher = Batcher(engine, settings, self.metrics)
 
     def decode(self, content: bytes) -> Tensor:
@@ -79,6 +81,7 @@ def build_app(settings: InferenceSettings, engine: Engine | None = None) -> Fast
         service.batcher.start()
         yield
         await anyio.to_thread.run_sync(service.batcher.close, DRAIN_S)
+        end_tracing()
 
     app = FastAPI(
         title="NeuroScan inference",
@@ -87,6 +90,7 @@ def build_app(settings: InferenceSettings, engine: Engine | None = None) -> Fast
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        telemetry=NO_TELEMETRY,
     )
     app.state.service = service
     app.add_middleware(RequestLog, on_done=service.metrics.request_done)
@@ -97,6 +101,10 @@ def build_app(settings: InferenceSettings, engine: Engine | None = None) -> Fast
     app.add_api_route("/health/ready", ready, methods=["GET"], response_model=Healthy)
     app.add_api_route("/metrics", metrics_text, methods=["GET"], include_in_schema=False)
     return app
+
+
+def _facts(bundle: Description) -> ModelFacts:
+    return ModelFacts(name=bundle.name, version=bundle.version, sha256=bundle.sha256)
 
 
 def _service(request: Request) -> Service:
@@ -122,7 +130,7 @@ async def classify(request: Request, service: ServiceDep) -> InferenceResult:
         raise
     prediction = await asyncio.wrap_future(answering)
     result = answer(service.bundle, prediction, (time.perf_counter() - began) * 1000)
-    service.metrics.classified(result.classification.label, accepted=result.input_check.accepted)
+    service.metrics.classified(result)
     log.info(
         "slice.classified",
         label=result.classification.label.value,
@@ -136,7 +144,7 @@ async def model(service: ServiceDep) -> ModelView:
     """Which model answers, on what."""
     bundle = service.bundle
     return ModelView(
-        model=ModelFacts(name=bundle.name, version=bundle.version, sha256=bundle.sha256),
+        model=_facts(bundle),
         device=service.engine.device,
         device_name=service.engine.device_name,
         engine=service.engine.name,

@@ -2,6 +2,7 @@
 
 from neuroscan.serving import serve
 from neuroscan.telemetry import configure_logs
+from neuroscan.tracing import begin_tracing
 from services.reports.app import create_app
 
 DRAIN_S = 30
@@ -10,6 +11,7 @@ DRAIN_S = 30
 def main() -> None:
     """Serve until SIGTERM or Ctrl-C; reports under way are finished first."""
     configure_logs("reports")
+    begin_tracing("reports")
     serve(create_app(), default_port=8002, drain_s=DRAIN_S)
 
 

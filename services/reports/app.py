@@ -17,8 +17,9 @@ from neuroscan.contracts.problems import (
     RequestTooLarge,
 )
 from neuroscan.contracts.report import ReportRequest, SummaryRequest
-from neuroscan.serving import Healthy, RequestLog, answer_with_problems
+from neuroscan.serving import NO_TELEMETRY, Healthy, RequestLog, answer_with_problems
 from neuroscan.telemetry import get_logger
+from neuroscan.tracing import end_tracing
 from services.reports.press import Kind, Metrics, Press
 from services.reports.render import Renderer
 
@@ -56,6 +57,7 @@ def create_app() -> FastAPI:
             summaries=Press(Kind.SUMMARY, many.render_summary, metrics, SUMMARIES_WAITING_MAX),
             metrics=metrics,
         )
+        end_tracing()
 
     app = FastAPI(
         title="NeuroScan reports",
@@ -63,6 +65,7 @@ def create_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        telemetry=NO_TELEMETRY,
     )
     app.add_middleware(RequestLog, on_done=metrics.request_done)
     answer_with_problems(app)

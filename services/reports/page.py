@@ -129,7 +129,7 @@ def compose(request: ReportRequest) -> Page:
         study=study(scan),
         warning=_warning(scan),
         failures=_failures(scan),
-        result=None if scan.classification is None else _result(scan.classification),
+        result=_result(scan),
         figures=_figures(request),
         ruler=ruler(scan.image.geometry, scan.image.width, scan.image.height),
         outlines=outlines(explanation),
@@ -178,13 +178,22 @@ def _failures(scan: ScanView) -> list[str]:
     return lines
 
 
-def _result(found: Classification) -> Result:
+def _result(scan: ScanView) -> Result | None:
+    """The network names a class for any picture; one that was turned away doesn't get it large."""
+    found = scan.classification
+    if found is None:
+        return None
+    label, confidence = CLASS_NAMES[found.label], percent(found.confidence)
+    calibration = "calibrated confidence" if found.calibrated else "confidence not calibrated"
+    if _warning(scan) is not None:
+        calibration = f"The network’s own answer, not calibrated: {label.lower()}, {confidence}"
+        label, confidence = "Not a brain MRI slice", ""
     words = set_words(found.prediction_set)
     shares = {label: float(getattr(found.probabilities, label)) for label in TumorClass}
     return Result(
-        label=CLASS_NAMES[found.label],
-        confidence=percent(found.confidence),
-        calibration="calibrated confidence" if found.calibrated else "confidence not calibrated",
+        label=label,
+        confidence=confidence,
+        calibration=calibration,
         prediction_set=f"At {percent(found.coverage)} coverage (nominal): {words}.",
         bars=[
             Bar(CLASS_NAMES[label], percent(share, 1), 100 * share, label is found.label)

@@ -11,6 +11,7 @@ from neuroscan.contracts.problems import Overloaded
 from services.reports.render import Rendered
 
 RETRY_AFTER_S = 5
+_SECONDS = (0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30)
 
 RequestT = TypeVar("RequestT")
 
@@ -34,6 +35,13 @@ class Metrics:
             ["path", "status"],
             registry=self.registry,
         )
+        self._latency = Histogram(
+            "neuroscan_reports_request_seconds",
+            "From the request's first byte to the answer.",
+            ["path"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
         self.rendered = Counter(
             "neuroscan_reports_rendered",
             "Reports of scans and summaries of batches, by outcome.",
@@ -44,7 +52,7 @@ class Metrics:
             "neuroscan_reports_render_seconds",
             "Time to render one, without waiting.",
             ["kind"],
-            buckets=(0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30),
+            buckets=_SECONDS,
             registry=self.registry,
         )
         self.waiting = Gauge(
@@ -54,9 +62,10 @@ class Metrics:
             registry=self.registry,
         )
 
-    def request_done(self, path: str, status: int, _seconds: float) -> None:
+    def request_done(self, path: str, status: int, seconds: float) -> None:
         """A request was answered; `path` is a route, never a caller's string."""
         self._requests.labels(path=path, status=str(status)).inc()
+        self._latency.labels(path=path).observe(seconds)
 
 
 class Press(Generic[RequestT]):

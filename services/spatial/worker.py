@@ -11,7 +11,7 @@ from neuroscan.contracts.spatial import MeasureResult
 from neuroscan.imaging.region_mask import read_region_mask
 from neuroscan.imaging.stored import read_slice_png
 from neuroscan.settings import StoreSettings
-from neuroscan.storage import Storage
+from neuroscan.storage import open_storage
 from services.spatial.standing import about_region
 
 
@@ -28,7 +28,7 @@ def load() -> Callable[[MeasureTask, str], MeasureResult]:
 
     cv2.setNumThreads(1)
     warm_up()
-    storage = Storage(StoreSettings().object_store_url)
+    storage = open_storage(StoreSettings())
 
     def handle(task: MeasureTask, _prefix: str) -> MeasureResult:
         pixels = read_slice_png(storage.get(task.slice_key))

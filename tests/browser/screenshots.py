@@ -1,10 +1,11 @@
-"""`make screenshots`: the page in docs/images, with slices that the project draws."""
+"""`make screenshots`: page and report in docs/images, with slices that the project draws."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import httpx
+import pypdfium2
 from playwright.sync_api import Browser, Page
 
 from neuroscan.contracts.enums import Role
@@ -69,13 +70,21 @@ def take_all(stack: Stack, api: httpx.Client, browser: Browser) -> None:
         print(TARGET / f"page-{name}.png")
 
     take("result-dark", f"/scans/{scan_id}", "dark", (1280, 1090), shown)
-    take("result-light", f"/scans/{scan_id}", "light", (1280, 1090), shown)
     take("result-phone", f"/scans/{scan_id}", "dark", PHONE, shown)
     take("analyze", "/analyze", "light")
     take("batch", f"/batches/{batch_id}", "dark")
     take("patient", f"/patients/{patient_id}", "light")
     take("compare", f"/scans/{scan_id}/compare/earlier", "dark", SIZE, shown)
     take("model", "/model", "light")
+    draw_report(api, scan_id)
+
+
+def draw_report(api: httpx.Client, scan_id: str) -> None:
+    """The report's first page."""
+    answer = api.get(f"/v1/scans/{scan_id}/report.pdf").raise_for_status()
+    with pypdfium2.PdfDocument(answer.content) as document:
+        document[0].render(scale=80 / 72).to_pil().save(TARGET / "report.png", optimize=True)
+    print(TARGET / "report.png")
 
 
 def shown(page: Page) -> None:

@@ -1,6 +1,6 @@
 """Engines and sessions. Every change is committed explicitly, before a response is sent."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Engine
@@ -12,6 +12,8 @@ from neuroscan.contracts.problems import Unavailable
 
 # What a database that is away, restarting or overrun raises.
 DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeoutError)
+
+_AFTER_COMMIT = "neuroscan.after_commit"
 
 # A server that is gone without a word is noticed within about 15 s, also while it is waited for.
 ANSWER_LIMITS = {
@@ -40,6 +42,11 @@ def make_engine(url: str, *, pool_size: int = 10) -> Engine:
     )
 
 
+def after_commit(session: Session, act: Callable[[], None]) -> None:
+    """Do something small once the transaction at hand is committed; not at all if it is not."""
+    session.info.setdefault(_AFTER_COMMIT, []).append(act)
+
+
 @contextmanager
 def transaction(engine: Engine) -> Iterator[Session]:
     """A session that commits at the end and rolls back on an error.
@@ -50,6 +57,8 @@ def transaction(engine: Engine) -> Iterator[Session]:
         try:
             yield session
             session.commit()
+            for act in session.info.pop(_AFTER_COMMIT, ()):
+                act()
         except DATABASE_AWAY as error:
             raise Unavailable(
                 "The database does not answer. Try again in a few seconds."

@@ -8,7 +8,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from neuroscan.contracts.problems import Unavailable
 from neuroscan.settings import BrokerSettings, GatewaySettings, StoreSettings
-from neuroscan.storage import Storage
+from neuroscan.storage import Storage, open_storage
 from neuroscan.telemetry import get_logger
 from services.gateway.db.session import make_engine, transaction
 from services.gateway.pipeline import record
@@ -47,7 +47,7 @@ class Pipeline:
         engine = make_engine(settings.database_url, pool_size=pool_size)
         return cls(
             engine=engine,
-            storage=Storage(StoreSettings().object_store_url),
+            storage=open_storage(StoreSettings()),
             publisher=Publisher(BrokerSettings(), engine, settings.publish_limit),
             inference=InferenceClient(settings),
             reports=ReportsClient(settings),

@@ -1,4 +1,4 @@
-"""The two services that the gateway calls over HTTP: inference and reports."""
+"""The two services that the gateway calls over HTTP, each with any number of replicas."""
 
 import httpx
 from pydantic import ValidationError
@@ -10,7 +10,9 @@ from neuroscan.contracts.report import ReportRequest, SummaryRequest
 from neuroscan.contracts.results import InferenceResult
 from neuroscan.settings import GatewaySettings
 from neuroscan.telemetry import REQUEST_ID_HEADER
+from neuroscan.tracing import Kind, note, span, trace_headers
 from services.gateway.pipeline.breaker import Breaker, NoAnswer
+from services.gateway.pipeline.replicas import Replicas
 
 _RETRYABLE = {429, 502, 503, 504}
 
@@ -19,7 +21,7 @@ class InferenceClient:
     """`slice.png` in, class and input check out."""
 
     def __init__(self, settings: GatewaySettings) -> None:
-        self._http = _client(settings.inference_url)
+        self._http = Replicas(settings.inference_url)
         self._breaker = Breaker("inference")
 
     def classify(self, slice_png: bytes, *, request_id: str, timeout_s: float) -> InferenceResult:
@@ -47,7 +49,7 @@ class InferenceClient:
     def facts(self, timeout_s: float = 1.0) -> ModelView | None:
         """The service's model and device; None when it does not answer."""
         try:
-            response = self._http.get("/v1/model", timeout=timeout_s)
+            response = self._http.get("/v1/model", timeout_s=timeout_s)
             return ModelView.model_validate_json(response.content) if response.is_success else None
         except (httpx.HTTPError, ValidationError):
             return None
@@ -61,7 +63,7 @@ class ReportsClient:
     """A report request in, a PDF out."""
 
     def __init__(self, settings: GatewaySettings) -> None:
-        self._http = _client(settings.reports_url)
+        self._http = Replicas(settings.reports_url)
 
     def render(self, request: ReportRequest, *, request_id: str, timeout_s: float) -> bytes:
         """The PDF; `Unavailable` when there is no answer in time, `StageFailed` otherwise."""
@@ -94,18 +96,22 @@ class ReportsClient:
         self._http.close()
 
 
-def _client(url: str) -> httpx.Client:
-    # Slices and names stay inside, whatever proxy the environment names.
-    return httpx.Client(base_url=url, trust_env=False)
-
-
 def _post(
-    http: httpx.Client, path: str, *, content: bytes, headers: dict[str, str], timeout_s: float
+    http: Replicas, path: str, *, content: bytes, headers: dict[str, str], timeout_s: float
 ) -> httpx.Response:
-    try:
-        response = http.post(path, content=content, headers=headers, timeout=timeout_s)
-    except httpx.HTTPError as error:
-        raise NoAnswer(f"The service behind {path} does not answer.") from error
+    # Our own paths, which hold nothing of a caller's.
+    with span(f"POST {path}", Kind.CLIENT, attributes={"http.request.method": "POST"}):
+        try:
+            response = http.post(
+                path, content=content, headers={**headers, **trace_headers()}, timeout_s=timeout_s
+            )
+        except httpx.HTTPError as error:
+            raise NoAnswer(f"The service behind {path} does not answer.") from error
+        status = response.status_code
+        note(
+            {"http.response.status_code": status},
+            error=None if response.is_success else str(status),
+        )
     if response.status_code in _RETRYABLE:
         raise Unavailable(f"The service behind {path} is busy.")
     if not response.is_success:
@@ -113,8 +119,8 @@ def _post(
     return response
 
 
-def _ready(http: httpx.Client, timeout_s: float) -> bool:
+def _ready(http: Replicas, timeout_s: float) -> bool:
     try:
-        return http.get("/health/ready", timeout=timeout_s).is_success
+        return http.get("/health/ready", timeout_s=timeout_s).is_success
     except httpx.HTTPError:
         return False

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextvars import copy_context
 from datetime import timedelta
 
 import redis
@@ -9,6 +10,7 @@ from kombu.exceptions import OperationalError
 from sqlalchemy import Engine, Update, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
+from structlog.contextvars import bound_contextvars
 
 from neuroscan.contracts.enums import StageState
 from neuroscan.contracts.problems import Unavailable
@@ -17,10 +19,12 @@ from neuroscan.queues import (
     broker_client,
     celery_app,
     marker_key,
+    message_headers,
     task_name,
 )
 from neuroscan.settings import BrokerSettings
 from neuroscan.telemetry import get_logger
+from neuroscan.tracing import Kind, note, span
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Stage, now
 from services.gateway.pipeline.messages import StageMessage, stage_message
@@ -47,7 +51,8 @@ class Publisher:
         """Publish, but come back within the limit whatever the broker does; never raises."""
         if ref is None:
             return
-        publishing = self._threads.submit(self._publish_quietly, ref)
+        # In the context of the request or message at hand: its trace goes on.
+        publishing = self._threads.submit(copy_context().run, self._publish_quietly, ref)
         try:
             publishing.result(self._limit.total_seconds())
         except FutureTimeoutError:
@@ -110,6 +115,17 @@ class Publisher:
             log.warning("publish.failed", scan_id=ref.scan_id, error=type(error).__name__)
 
     def _send(self, message: StageMessage, ref: StageRef) -> bool:
+        with (
+            bound_contextvars(request_id=message.task.request_id, scan_id=ref.scan_id),
+            span(
+                f"publish {ref.name}",
+                Kind.PRODUCER,
+                attributes={"messaging.destination.name": message.queue},
+            ),
+        ):
+            return self._send_now(message, ref)
+
+    def _send_now(self, message: StageMessage, ref: StageRef) -> bool:
         try:
             key = marker_key(ref.scan_id, ref.name, message.task.attempt, ref.track)
             # First the marker: a worker that finds none takes the message for a duplicate.
@@ -118,9 +134,11 @@ class Publisher:
                 task_name(ref.name),
                 args=[message.task.model_dump(mode="json")],
                 queue=message.queue,
+                headers=message_headers(),
                 retry=False,
             )
         except (OperationalError, redis.RedisError, OSError) as error:
+            note({}, error=type(error).__name__)
             log.warning("publish.broker_away", scan_id=ref.scan_id, error=type(error).__name__)
             return False
         return True

@@ -19,6 +19,7 @@ from neuroscan.contracts.problems import Problem, StageTimedOut, Unavailable
 from neuroscan.contracts.results import InferenceResult
 from neuroscan.contracts.spatial import MeasureResult
 from services.gateway.db.tables import OWN_TRACK, STAGE_ORDER, Json, Scan, ScanEvent, Stage, now
+from services.gateway.pipeline import metrics
 from services.gateway.pipeline.keys import scan_prefix
 from services.gateway.scans.repository import order_erasures
 from services.gateway.webhooks import outbox
@@ -83,6 +84,7 @@ def record(session: Session, result: StageResult) -> Recorded:
         return _of_no_scan(session, result.ref.scan_id)
     stage = _stage(session, result.ref)
     if stage.state in _OVER or stage.input_digest != result.digest:
+        metrics.stage_ended(session, stage, "late")
         unused = result.prefix if result.prefix != stage.prefix else None
         return Recorded(discard=unused)
     stage.state = StageState.DONE
@@ -94,6 +96,7 @@ def record(session: Session, result: StageResult) -> Recorded:
     stage.finished_at = now()
     stage.lease_until = None
     stage.problem = None
+    metrics.stage_done(session, stage)
     discard = None
     if stage.track == OWN_TRACK:
         _note_on_scan(scan, result)
@@ -125,6 +128,7 @@ def start(session: Session, ref: StageRef, attempt: int, lease: timedelta) -> St
     stage.state = StageState.RUNNING
     stage.started_at = now()
     stage.lease_until = now() + lease
+    metrics.stage_started(session, scan, stage)
     _changed(session, scan, stage)
     return stage
 
@@ -149,6 +153,7 @@ def attempt_failed(
     stage = _stage(session, ref)
     if stage.state not in _OVER and stage.attempt == attempt:
         if problem.code == Unavailable.code:
+            metrics.stage_ended(session, stage, "put_back", problem.code)
             _wait_and_retry(session, scan, stage)
         else:
             _spend_attempt(session, scan, stage, problem, attempts_max)
@@ -171,6 +176,7 @@ def lease_ran_out(session: Session, ref: StageRef, attempts_max: int) -> None:
     problem = StageTimedOut().problem()
     if stage.problem is None:
         stage.problem = problem.model_dump(mode="json")
+        metrics.stage_ended(session, stage, "put_back", problem.code)
         queue_stage(stage)
         _changed(session, scan, stage)
     else:
@@ -310,9 +316,11 @@ def _spend_attempt(
         stage.state = StageState.FAILED
         stage.lease_until = None
         stage.finished_at = now()
+        metrics.stage_failed(session, stage, problem.code)
         state = ScanState.FAILED if stage.track == OWN_TRACK else None
         _cancel_rest(session, scan.id, stage.track)
     else:
+        metrics.stage_ended(session, stage, "retried", problem.code)
         queue_stage(stage)
         stage.available_at = now() + RETRY_WAIT * (stage.attempt - 1)
         stage.attempt += 1
@@ -362,6 +370,8 @@ def _changed(
         session.add(stage)
     if state is not None:
         outbox.enqueue(session, scan)
+        if state.final:
+            metrics.scan_came_to(session, scan, state)
     session.add(
         ScanEvent(
             scan_id=scan.id,

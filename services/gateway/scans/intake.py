@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from neuroscan.contracts.enums import DisplayConvention, Role, StageName, StageState
+from neuroscan.contracts.enums import DisplayConvention, Role, ScanState, StageName, StageState
 from neuroscan.contracts.problems import (
     Forbidden,
     NeuroscanError,
@@ -19,6 +19,7 @@ from neuroscan.ids import new_id
 from neuroscan.imaging.decoded import Decoded
 from neuroscan.imaging.pool import DecodePool
 from neuroscan.telemetry import get_logger
+from neuroscan.tracing import note
 from services.gateway.audit import record as audit
 from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.auth.principal import Principal
@@ -34,7 +35,7 @@ from services.gateway.db.tables import (
 )
 from services.gateway.idempotency import claims
 from services.gateway.idempotency.repository import KeyUse, bind_key
-from services.gateway.pipeline import keys, record, results
+from services.gateway.pipeline import keys, metrics, record, results
 from services.gateway.pipeline.assembly import Pipeline, patiently
 from services.gateway.pipeline.record import StageRef
 from services.gateway.scans import repository
@@ -143,6 +144,7 @@ class Intake:
             raise
         log.info("scan.received", scan_id=scan.id, format=scan.image_format)
         if sender.batch is None:
+            note({"neuroscan.scan_id": scan.id})
             self._classify_inline(scan, slice_png)
         else:
             self._pipeline.publisher.publish_soon(StageRef(scan.id, StageName.CLASSIFY))
@@ -220,6 +222,7 @@ class Intake:
                     record.queue_stage(stage)
             session.add(stage)
         outbox.enqueue(session, scan)
+        metrics.scan_came_to(session, scan, ScanState.RECEIVED)
         session.add(ScanEvent(scan_id=scan.id, version=scan.version, state=scan.state))
         audit.note(session, sender.principal, Action.CREATED, ObjectKind.SCAN, scan.id)
         if sender.batch is not None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from neuroscan.heartbeat import Heartbeat
-from neuroscan.queues import heartbeat_key, process_name
+from neuroscan.process import process_name
+from neuroscan.queues import heartbeat_key
 from tests.integration.gateway.broker import Broker
 
 QUEUE = "stuck"

@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 LOCKS = Path(__file__).resolve().parents[3] / "locks"
-SERVICES = ("gateway", "inference", "explain", "spatial", "reports", "training")
+SERVICES = (
+    *("gateway", "inference", "explain", "spatial", "reports", "training"),
+    # What images are made with, and the layer that two of them share.
+    *("build", "network"),
+)
 PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)==([^ ;]+)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -29,6 +33,11 @@ def test_every_service_runs_the_versions_that_the_tests_ran_with(service: str) -
     tested = pins("dev")
     assert pins(service)
     assert {name: tested.get(name) for name in pins(service)} == pins(service)
+
+
+@pytest.mark.parametrize("service", ["inference", "explain"])
+def test_the_shared_layer_holds_nothing_that_a_service_does_not_install(service: str) -> None:
+    assert pins("network").items() <= pins(service).items()
 
 
 @pytest.mark.parametrize("name", [*SERVICES, "dev"])

@@ -245,8 +245,9 @@ def test_input_that_was_turned_away_is_said_before_the_result(
 ) -> None:
     text = text_of(read(renderer, turned_away(report_request)))
     message = "The picture does not look like a brain-MRI slice."
-    assert text.index(message) < text.index("Glioma 91 %")
-    assert "confidence not calibrated" in text
+    assert text.index(message) < text.index("Not a brain MRI slice")
+    assert "Glioma 91 %" not in text
+    assert "own answer, not calibrated: glioma, 91 %" in text
     assert "any of the four classes" in text
 
 

@@ -26,8 +26,8 @@ export function percent(share, decimals = 0) {
   const step = 10 ** -decimals;
   const value = 100 * share;
   if (share > 0 && share < 1) {
-    if (value > 100 - step / 2) return `> ${(100 - step).toFixed(decimals)}${NARROW}%`;
-    if (value < step / 2) return `< ${step.toFixed(decimals)}${NARROW}%`;
+    if (value > 100 - step / 2) return `>${NARROW}${(100 - step).toFixed(decimals)}${NARROW}%`;
+    if (value < step / 2) return `<${NARROW}${step.toFixed(decimals)}${NARROW}%`;
   }
   return `${value.toFixed(decimals)}${NARROW}%`;
 }

@@ -17,7 +17,7 @@ export function notices(scan, { onRetry }) {
   if (scan.input_check && !scan.input_check.accepted) {
     found.push(
       warning(
-        "This does not look like a brain-MRI slice that the network knows.",
+        "The input check turned this picture away.",
         `${sentence(scan.input_check.message)} Read nothing into what follows; send a single T1-weighted slice instead.`,
       ),
     );

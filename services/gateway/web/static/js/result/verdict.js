@@ -7,7 +7,7 @@ import { CLASSES } from "../core/words.js";
 export function verdict(scan) {
   const found = scan.classification;
   if (!found) return waiting(scan);
-  const accepted = scan.input_check?.accepted ?? true;
+  if (scan.input_check && !scan.input_check.accepted) return turnedAway(found);
   return [
     h("h2", {}, "Classification"),
     h(
@@ -23,10 +23,23 @@ export function verdict(scan) {
       { class: "small faint" },
       found.calibrated
         ? `Calibrated confidence. Classified in ${elapsed(found.elapsed_ms)}.`
-        : accepted
-          ? "The confidence is not calibrated."
-          : "Not calibrated: the network was not made for a picture like this one.",
+        : "The confidence is not calibrated.",
     ),
+  ];
+}
+
+/** The network names a class for any picture: here it must not stand large. */
+function turnedAway(found) {
+  return [
+    h("h2", {}, "Classification"),
+    h("p", { class: "verdict" }, h("strong", {}, "Not a brain MRI slice")),
+    h(
+      "p",
+      { class: "set" },
+      `The network answers “${CLASSES[found.label].toLowerCase()}” with ${percent(found.confidence)}, as it must answer something. No class can be ruled out.`,
+    ),
+    bars(found),
+    h("p", { class: "small faint" }, "Not calibrated: the network was not made for a picture like this one."),
   ];
 }
 

@@ -1,0 +1,1 @@
+"""The deployment as a whole: real images, real containers, and what happens to them."""

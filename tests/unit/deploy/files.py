@@ -1,0 +1,26 @@
+"""The deployment's files, parsed."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+DEPLOY = REPOSITORY / "deploy"
+ONCE = ("volumes", "database-setup", "migrate", "admin")
+Service = dict[str, Any]
+
+
+def compose(name: str = "docker-compose.yml") -> dict[str, Any]:
+    parsed: dict[str, Any] = yaml.safe_load((DEPLOY / name).read_text())
+    return parsed
+
+
+def services() -> dict[str, Service]:
+    found: dict[str, Service] = compose()["services"]
+    return {name: each for name, each in found.items() if "observe" not in each.get("profiles", ())}
+
+
+def seconds(text: str) -> int:
+    assert text.endswith("s")
+    return int(text.removesuffix("s"))

@@ -1,13 +1,14 @@
 """`python -m benchmarks.explaining`: what an explanation costs beside one torch forward.
 
-Ours against grad-cam and torch-cam, every method that both have at two layers, one thread, in
-interleaved rounds on phantoms. All figures are whole explanations, the forward pass included; the
-column `added` takes one torch forward off.
+Ours against grad-cam and torch-cam, each method at three layers, in interleaved rounds on a slice,
+one thread. Times are that thread's own (CPU time), so that other programs on the machine don't
+count. All figures are whole explanations, the forward pass included; the column `added` takes one
+torch forward off.
 """
 
 import argparse
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +63,7 @@ def main(words: list[str] | None = None) -> int:
             OURS: lambda: explain(model, slices[1], _TARGET, default.method, default.layer),
         },
         arguments.rounds,
+        clock=time.process_time,
     )
     rows.append(_row(default.layer, default.method, OURS, taken))
     print("\n".join(table(rows)))
@@ -72,25 +74,20 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _rows(model: ResNet, others: ResNet, layer: str, tensor: Tensor, rounds: int) -> Iterator[Row]:
-    works: dict[str, Callable[[], object]] = {_FORWARD: lambda: _forward(model, tensor)}
+    works: dict[tuple[str, str], Callable[[], object]] = {}
     for method in _GRAD_CAM:
-        works[f"{method} {OURS}"] = _ours(model, tensor, method, layer)
-    taken = interleaved(works, rounds)
-    for method in _GRAD_CAM:
-        with _grad_cam(others, layer, method) as theirs:
-            beside = interleaved(
-                {_FORWARD: works[_FORWARD], GRAD_CAM: lambda run=theirs: run(tensor)},  # type: ignore[misc]
-                rounds,
-            )
-        yield _row(layer, method, OURS, {**taken, OURS: taken[f"{method} {OURS}"]})
-        yield _row(layer, method, GRAD_CAM, beside)
+        works[method, OURS] = _ours(model, tensor, method, layer)
+        works[method, GRAD_CAM] = _grad_cam(others, tensor, method, layer)
+        # torch-cam has no HiRes-CAM.
         if method != "hirescam":
-            with _torch_cam(others, layer, method) as theirs:
-                beside = interleaved(
-                    {_FORWARD: works[_FORWARD], TORCH_CAM: lambda run=theirs: run(tensor)},  # type: ignore[misc]
-                    rounds,
-                )
-            yield _row(layer, method, TORCH_CAM, beside)
+            works[method, TORCH_CAM] = _torch_cam(others, tensor, method, layer)
+    named = {f"{method} {program}": work for (method, program), work in works.items()}
+    taken = interleaved(
+        {_FORWARD: lambda: _forward(model, tensor), **named}, rounds, clock=time.process_time
+    )
+    for method, program in works:
+        ms = taken[f"{method} {program}"]
+        yield _row(layer, method, program, {_FORWARD: taken[_FORWARD], program: ms})
 
 
 def _row(layer: str, method: str, program: str, taken: dict[str, float]) -> Row:
@@ -121,28 +118,26 @@ def _ours(model: ResNet, tensor: Tensor, method: str, layer: str) -> Callable[[]
     return lambda: explain(model, tensor, _TARGET, method, layer)
 
 
-@contextmanager
-def _grad_cam(model: ResNet, layer: str, method: str) -> Iterator[Callable[[Tensor], object]]:
-    with _GRAD_CAM[method](model=model, target_layers=[_block(model, layer)]) as cam:
-
-        def run(tensor: Tensor) -> object:
+def _grad_cam(model: ResNet, tensor: Tensor, method: str, layer: str) -> Callable[[], object]:
+    def run() -> object:
+        # Made anew for each call: hooks of a kept one would run in the others' turns.
+        with _GRAD_CAM[method](model=model, target_layers=[_block(model, layer)]) as cam:
             return cam(input_tensor=tensor, targets=[ClassifierOutputTarget(_TARGET)])
 
-        yield run
+    return run
 
 
-@contextmanager
-def _torch_cam(model: ResNet, layer: str, method: str) -> Iterator[Callable[[Tensor], object]]:
+def _torch_cam(model: ResNet, tensor: Tensor, method: str, layer: str) -> Callable[[], object]:
     from torchcam import methods  # noqa: PLC0415 - in the benchmarks' own environment only
 
     kind = methods.GradCAM if method == "gradcam" else methods.GradCAMpp
-    with kind(model, target_layer=_block(model, layer)) as extractor:
 
-        def run(tensor: Tensor) -> object:
+    def run() -> object:
+        with kind(model, target_layer=_block(model, layer)) as extractor:
             logits = model(tensor)
             return [np.asarray(found.cpu()) for found in extractor(_TARGET, logits)]
 
-        yield run
+    return run
 
 
 def _block(model: ResNet, layer: str) -> torch.nn.Module:

@@ -42,3 +42,10 @@ def available_cores(limit: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
         # No such file, or `max`: no limit.
         return cores
     return max(1, min(cores, allowed))
+
+
+def give_memory_back() -> None:
+    """Hand freed memory back to the system at once, where the C library can (glibc)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

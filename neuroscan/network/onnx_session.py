@@ -11,6 +11,7 @@ from torchvision.models import ResNet
 
 from neuroscan.network.layers import canonical
 from neuroscan.network.onnx_graph import FEATURES, INPUT, LOGITS, onnx_model
+from neuroscan.process import give_memory_back
 
 FloatArray = NDArray[np.float32]
 
@@ -41,6 +42,8 @@ class OnnxSession:
             options,
             providers=["CPUExecutionProvider"],
         )
+        # The graph's copies of the weights: twice as much as the session itself keeps.
+        give_memory_back()
 
     def classify(self, batch: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Logits (N, classes) and features (N, D) of slices (N, 3, S, S)."""

@@ -81,6 +81,8 @@ def _speeds(bundle: Bundle, threads: int, rounds: int) -> Iterator[Speed]:
     eager, faster = TorchEngine(bundle, "cpu", threads), OnnxEngine(bundle, threads)
     eager.warm_up(_BATCH)
     faster.warm_up(_BATCH)
+    # Both share this thread here, and the second has left torch one core.
+    torch.set_num_threads(threads)
     slices = tensors(bundle)
     for size in SIZES:
         batch = [slices[place % len(slices)] for place in range(size)]

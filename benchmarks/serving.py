@@ -2,8 +2,9 @@
 
 Like for like: every server runs our decoding and our ONNX Runtime engine with the same threads, and
 batches by its documented means. As shipped: each with what it does when nothing is set, the peers
-with torch. All servers run all the time and are loaded in turns, one at a time; the clients share
-the cores with them. Bare is decode, preprocess and forward in one process, without HTTP.
+with torch. The servers are loaded in turns, one at a time, and stand still in the turns of others;
+the clients share the cores with them. Bare is decode, preprocess and forward in one process,
+without HTTP.
 """
 
 import argparse
@@ -18,7 +19,15 @@ import torch
 from benchmarks.facts import Verdict, table, write
 from benchmarks.peers.work import Work
 from benchmarks.serving_clients import Turn, in_process, load
-from benchmarks.serving_servers import AS_SHIPPED, LIKE_FOR_LIKE, OURS, Running, Server, started
+from benchmarks.serving_servers import (
+    AS_SHIPPED,
+    LIKE_FOR_LIKE,
+    OURS,
+    Running,
+    Server,
+    alone,
+    started,
+)
 from benchmarks.slice_set import pictures
 
 CLIENTS = (1, 4, 16, 64)
@@ -74,11 +83,13 @@ def measure(
                     bodies = [one.server.pack(content) for content in contents]
                     # The first round only warms up, shortly.
                     length = seconds if turn else min(seconds, 1.5)
-                    found = load(one.port, one.server.path, bodies, clients, length)
+                    with alone(running, one):
+                        found = load(one.port, one.server.path, bodies, clients, length)
                     if turn:
                         turns[one.server.name, clients].append(found)
                 if bare_work and clients in BARE_BATCHES:
-                    found = in_process(bare_work(clients), clients, seconds if turn else 1.0)
+                    with alone(running, None):
+                        found = in_process(bare_work(clients), clients, seconds if turn else 1.0)
                     if turn:
                         turns["bare", clients].append(found)
         _check(running)

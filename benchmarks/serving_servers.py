@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -101,6 +101,19 @@ def started(server: Server, threads: int | None) -> Iterator[Running]:
             yield running
         finally:
             _end(process)
+
+
+@contextmanager
+def alone(running: Sequence[Running], one: Running | None) -> Iterator[None]:
+    """Only `one` of the servers runs meanwhile: some poll while they idle, at the others' cost."""
+    others = [other for other in running if other is not one]
+    for other in others:
+        os.killpg(other.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for other in others:
+            os.killpg(other.process.pid, signal.SIGCONT)
 
 
 def _python(server: Server) -> str:

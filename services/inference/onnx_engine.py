@@ -21,7 +21,6 @@ class OnnxEngine:
 
     def __init__(self, bundle: Bundle, threads: int) -> None:
         """Load the weights and make the graph; raises `BundleError`."""
-        self._threads = threads
         self._bundle = bundle.description
         self._input_check = bundle.load_input_check()
         self._session = OnnxSession(
@@ -29,8 +28,9 @@ class OnnxEngine:
         )
 
     def warm_up(self, batch_max: int) -> None:
-        """Set this thread's share of the CPU, then run one slice and a full batch."""
-        torch.set_num_threads(self._threads)
+        """Run one slice and a full batch."""
+        # What is left for torch is too small to wake further cores, which the session keeps busy.
+        torch.set_num_threads(1)
         side = self._bundle.preprocessing.input_size
         blank = torch.zeros(1, 3, side, side)
         self.predict([blank])

@@ -9,7 +9,10 @@ EXTRAS := build gateway network inference explain spatial reports training
 COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --generate-hashes --python-version 3.11 \
 	--python-platform x86_64-manylinux_2_34 --no-header --no-emit-index-url --no-emit-find-links
 
-.PHONY: help demo test up lint chaos fuzz load schema screenshots compose-test lock setup clean
+# What the benchmarks run beside us; it sees .venv's packages and installs only what is not there.
+PEERS := build/bench-env
+
+.PHONY: help demo test up lint chaos fuzz load bench schema screenshots compose-test lock setup clean
 
 help:
 	@echo "make demo   the whole system on slices that it makes itself; results in demo-output/"
@@ -19,6 +22,7 @@ help:
 	@echo "make chaos  200 scans while every part is killed, frozen or emptied (see docs/operations.md)"
 	@echo "make fuzz   5,000 mutated files against a running gateway"
 	@echo "make load   how fast the API answers, with 1,000 and with 100,000 scans stored"
+	@echo "make bench  side by side with the bare work and with other servers, about 20 minutes"
 	@echo "make schema 2,000 requests that schemathesis draws from the OpenAPI document"
 	@echo "make screenshots  the page's pictures in docs/images, from phantoms"
 	@echo "make compose-test  build the images, run the whole deployment, harm it, restore it (as root)"
@@ -63,6 +67,16 @@ fuzz: $(READY)
 load: $(READY)
 	$(BIN)/python -m benchmarks.load
 
+$(PEERS)/.ready: $(READY) locks/bench.txt
+	$(BIN)/python -m venv $(PEERS)
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$($(PEERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/beside.pth"
+	$(PEERS)/bin/pip install --quiet --require-hashes -r locks/bench.txt
+	@touch $@
+
+bench: $(PEERS)/.ready
+	$(PEERS)/bin/python -m benchmarks $(if $(DATA),--data $(DATA))
+
 schema: $(READY)
 	$(BIN)/python -m tests.integration.gateway.schema
 
@@ -71,12 +85,16 @@ compose-test: $(READY)
 	$(BIN)/python -m tests.compose
 
 # Every service's own list follows the one that the tests ran with.
+# BentoML pins an older OpenTelemetry than ours, in its own environment.
 lock: $(READY)
 	$(COMPILE) --extra dev $(if $(UPGRADE),--upgrade) --output-file locks/dev.txt
 	for extra in $(EXTRAS); do \
 		$(COMPILE) --extra $$extra --constraints locks/dev.txt \
 			--output-file locks/$$extra.txt || exit 1; \
 	done
+	@mkdir -p build
+	sed -n '/^opentelemetry/d; s/^\([a-z0-9][^ ]*==[^ ]*\).*/\1/p' locks/dev.txt > build/bench-constraints.txt
+	$(COMPILE) --extra bench --constraints build/bench-constraints.txt --no-annotate --output-file locks/bench.txt
 
 clean:
 	rm -rf build dist demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis

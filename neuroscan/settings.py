@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
@@ -18,6 +19,7 @@ from pydantic_settings import (
 
 from neuroscan.contracts.enums import Role
 from neuroscan.contracts.report import PageSize
+from neuroscan.process import available_cores
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # The one line that names the model in use when nobody chooses another.
@@ -173,16 +175,33 @@ class StoreSettings(_FromEnvironment):
     aws_allow_http: bool = False
 
 
+class EngineName(StrEnum):
+    """What runs the network; `auto` is ONNX Runtime on the CPU where installed, else torch."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    ONNXRUNTIME = "onnxruntime"
+
+
 class ModelSettings(_FromEnvironment):
-    """`MODEL_BUNDLE`, `DEVICE` (auto, cpu, cuda), `TORCH_THREADS`."""
+    """`MODEL_BUNDLE`, `DEVICE` (auto, cpu, cuda), `INFERENCE_ENGINE`, `TORCH_THREADS`.
+
+    The engine is auto, torch or onnxruntime; the explain worker uses it up to the explained layer.
+    """
 
     model_bundle: Path = SHIPPED_BUNDLE
     device: str = "auto"
+    inference_engine: EngineName = EngineName.AUTO
     torch_threads: int = Field(default=1, ge=1)
 
 
 class InferenceSettings(ModelSettings):
-    """The micro-batcher's bounds."""
+    """The micro-batcher's bounds.
+
+    `TORCH_THREADS` are the engine's, whichever it is; all cores that the process has when not set.
+    """
+
+    torch_threads: int = Field(default_factory=available_cores, ge=1)
 
     batch_max: int = Field(default=16, ge=1)
     batch_wait: timedelta = timedelta(milliseconds=2)

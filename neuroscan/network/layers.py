@@ -4,6 +4,7 @@ A layer is named as in torchvision, with an index into the stage: `layer3[-1]`, 
 """
 
 import re
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +49,23 @@ def split_at(model: ResNet, layer: str) -> tuple[nn.Sequential, nn.Sequential]:
     trunk = nn.Sequential(*_stem(model), *blocks[:cut])
     tail = nn.Sequential(*blocks[cut:], model.avgpool, nn.Flatten(1), model.fc)
     return trunk, tail
+
+
+def split_between(model: ResNet, layers: tuple[str, ...]) -> tuple[nn.Sequential, ...]:
+    """The network in one piece more than there are layers, cut after each, in running order.
+
+    The first piece takes the slices, the last one gives the logits. A layer that is named twice
+    cuts once. Raises `UnknownLayer`.
+    """
+    names = layer_names(model)
+    cuts = sorted({names.index(canonical(model, layer)) + 1 for layer in layers})
+    blocks = _blocks(model)
+    pieces = [
+        nn.Sequential(*_stem(model), *blocks[: cuts[0]]),
+        *(nn.Sequential(*blocks[first:last]) for first, last in pairwise(cuts)),
+        nn.Sequential(*blocks[cuts[-1] :], model.avgpool, nn.Flatten(1), model.fc),
+    ]
+    return tuple(pieces)
 
 
 def outputs_of(model: ResNet, batch: Tensor, layers: tuple[str, ...]) -> tuple[Tensor, ...]:

@@ -5,17 +5,17 @@ with gradients, and one `autograd.grad` goes back to that leaf. Nothing is kept 
 several threads may explain with the same one. `explain` can be called from a notebook.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models import ResNet
 
-from neuroscan.network.layers import split_at
+from neuroscan.network.layers import canonical, layer_names, split_between
 
 # Joins the layers of a sum of maps.
 SUM = "+"
@@ -48,10 +48,20 @@ class Cam:
         return bool(self.map.max() > 0)
 
 
-def explain(model: ResNet, tensor: Tensor, target: int, method: str, layer: str) -> Cam:
+def explain(
+    model: ResNet,
+    tensor: Tensor,
+    target: int,
+    method: str,
+    layer: str,
+    *,
+    known: Mapping[str, Tensor] | None = None,
+) -> Cam:
     """The map of the class with index `target` for one preprocessed slice (1, 3, S, S).
 
     `layer` is one like `layer3[-1]`, or several joined by `+`, whose maps `summed` puts together.
+    `known` are outputs (1, C, h, w) of layers that another pass over the slice has left, by their
+    canonical names; with the shallowest of `layer` among them only what follows it runs.
     The model must be in eval mode; its parameters and their gradients are not touched.
     Raises `UnknownMethod`, `UnknownLayer` (`neuroscan.network.layers`), and `ValueError` for a
     model in training mode, another shape, or a class that the model doesn't have.
@@ -62,26 +72,47 @@ def explain(model: ResNet, tensor: Tensor, target: int, method: str, layer: str)
         raise ValueError("the model is in training mode")
     if tensor.ndim != 4 or len(tensor) != 1:
         raise ValueError(f"one slice (1, 3, S, S) at a time, not {tuple(tensor.shape)}")
-    if SUM in layer:
-        parts = [explain(model, tensor, target, method, part) for part in layer.split(SUM)]
-        return Cam(summed([part.map for part in parts]), parts[0].score, method, layer, target)
-    trunk, tail = split_at(model, layer)
-    with torch.no_grad():
-        activation = trunk(tensor)
-    activation = activation.detach().requires_grad_()
-    with torch.enable_grad():
-        logits = tail(activation)
-        if not 0 <= target < logits.shape[1]:
-            raise ValueError(f"the model has {logits.shape[1]} classes, so no class {target}")
-        score = logits[0, target]
-        (gradient,) = torch.autograd.grad(score, activation)
+    names = [canonical(model, part) for part in layer.split(SUM)]
+    trunk, *rest = split_between(model, tuple(names))
+    layers = sorted(set(names), key=layer_names(model).index)
+    first = known.get(layers[0]) if known else None
+    if first is None:
+        with torch.no_grad():
+            first = trunk(tensor)
+    found, score = _differentiated(first.detach(), rest, target)
+    maps = {
+        name: raw_map(method, activation[0], gradient[0])
+        for name, (activation, gradient) in zip(layers, found, strict=True)
+    }
     return Cam(
-        map=raw_map(method, activation.detach()[0], gradient[0]),
-        score=float(score.detach()),
+        map=summed([maps[name] for name in names]) if len(names) > 1 else maps[names[0]],
+        score=score,
         method=method,
         layer=layer,
         target=target,
     )
+
+
+def _differentiated(
+    first: Tensor, pieces: Sequence[nn.Module], target: int
+) -> tuple[list[tuple[Tensor, Tensor]], float]:
+    """Outputs and gradients (1, C, h, w) at the cuts before each of `pieces`, and the score.
+
+    `first` is the first cut's output. One pass forward and one back serve all cuts.
+    """
+    outputs = [first.requires_grad_()]
+    with torch.enable_grad():
+        for piece in pieces[:-1]:
+            outputs.append(piece(outputs[-1]))
+        logits = pieces[-1](outputs[-1])
+        if not 0 <= target < logits.shape[1]:
+            raise ValueError(f"the model has {logits.shape[1]} classes, so no class {target}")
+        score = logits[0, target]
+        gradients = torch.autograd.grad(score, outputs)
+    pairs = [
+        (output.detach(), gradient) for output, gradient in zip(outputs, gradients, strict=True)
+    ]
+    return pairs, float(score.detach())
 
 
 def raw_map(method: str, activation: Tensor, gradient: Tensor) -> FloatMap:

@@ -2,6 +2,7 @@
 
 import io
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,21 +23,30 @@ from neuroscan.ids import new_id
 from neuroscan.imaging.stored import read_slice_png
 from neuroscan.network.bundle import Bundle
 from neuroscan.network.device import choose_device
-from neuroscan.network.layers import UnknownLayer
+from neuroscan.network.layers import UnknownLayer, canonical
 from neuroscan.network.preprocess import preprocess
 from neuroscan.storage import Storage
-from services.explain.cam import Cam, explain
+from services.explain.backbone import Backbone
+from services.explain.cam import SUM, Cam, explain
 from services.explain.overlay import heatmap, overlay, png
 from services.explain.region import FoundRegion, FoundRegions, find_region, found_region
-from services.explain.segment import segmented_range, tumor_probability
+from services.explain.segment import and_mirrored, segmented_range, tumor_probability
 from services.explain.sharpness import sharpness
 
 
 class Explainer:
     """Holds the model and the object store; a call does one task."""
 
-    def __init__(self, *, bundle_folder: Path, device: str, threads: int, storage: Storage) -> None:
-        """Load the bundle; raises `BundleError`, and `ValueError` for a device that isn't there."""
+    def __init__(
+        self,
+        *,
+        bundle_folder: Path,
+        device: str,
+        threads: int,
+        storage: Storage,
+        engine: str = "auto",
+    ) -> None:
+        """Load the bundle; raises `BundleError`, and `ValueError` (`use_onnx_runtime`)."""
         torch.set_num_threads(threads)
         bundle = Bundle.read(bundle_folder)
         self._bundle = bundle.description
@@ -44,6 +54,13 @@ class Explainer:
         self._model = bundle.load_model(self._device)
         self._segmenter = bundle.load_segmenter(self._device)
         self._storage = storage
+        # The map's gradients begin at the first of its layers.
+        layers = self._bundle.explanation.layer.split(SUM)
+        if self._segmenter is not None:
+            layers += self._segmenter.shape.layers
+        self._backbone = Backbone(
+            self._model, tuple(layers), engine=engine, device=device, threads=threads
+        )
 
     def __call__(self, task: ExplainTask, prefix: str) -> ExplainResult:
         """Explain the task's slice, write the artefacts below `prefix`, return the facts.
@@ -54,10 +71,13 @@ class Explainer:
         began = time.perf_counter()
         pixels = read_slice_png(self._storage.get(task.slice_key))
         shape = (pixels.shape[0], pixels.shape[1])
-        cam = self._explain(task, preprocess(pixels, self._bundle.preprocessing))
+        tensor = preprocess(pixels, self._bundle.preprocessing).to(self._device)
+        # The decoder looks at the mirror image too.
+        known = self._backbone(tensor if self._segmenter is None else and_mirrored(tensor))
+        cam = self._explain(task, tensor, {name: found[:1] for name, found in known.items()})
         found = FoundRegions(
             map=find_region(cam.map, shape, self._bundle.explanation.region_threshold),
-            segmentation=self._segment(pixels),
+            segmentation=self._segment(pixels, known),
         )
         files = {
             "heatmap.png": png(heatmap(cam.map, shape)),
@@ -82,25 +102,34 @@ class Explainer:
             ),
         )
 
-    def _explain(self, task: ExplainTask, tensor: torch.Tensor) -> Cam:
+    def _explain(
+        self, task: ExplainTask, tensor: torch.Tensor, known: Mapping[str, torch.Tensor]
+    ) -> Cam:
         defaults = self._bundle.explanation
         try:
             return explain(
                 self._model,
-                tensor.to(self._device),
+                tensor,
                 target=self._bundle.classes.index(task.label.value),
                 method=task.method.value if task.method else defaults.method,
                 layer=task.layer or defaults.layer,
+                known=known,
             )
         except UnknownLayer as error:
             raise InvalidRequest(f"The network has no such layer: {error}.") from error
 
-    def _segment(self, pixels: NDArray[np.uint8]) -> FoundRegion | None:
+    def _segment(
+        self, pixels: NDArray[np.uint8], known: Mapping[str, torch.Tensor]
+    ) -> FoundRegion | None:
         spec = self._bundle.segmentation
         if self._segmenter is None or spec is None:
             return None
         probability = tumor_probability(
-            self._model, self._segmenter, pixels, self._bundle.preprocessing
+            self._model,
+            self._segmenter,
+            pixels,
+            self._bundle.preprocessing,
+            [known[canonical(self._model, layer)] for layer in self._segmenter.shape.layers],
         )
         masks = segmented_range(probability, (pixels.shape[0], pixels.shape[1]), spec)
         return found_region(masks) if masks else None

@@ -4,6 +4,7 @@ Apart from the contracts, so that training and measuring use the very same code 
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -23,21 +24,27 @@ _KEPT_SHARE = 0.3
 
 
 def tumor_probability(
-    model: ResNet, segmenter: Segmenter, pixels: NDArray[np.uint8], spec: Preprocessing
+    model: ResNet,
+    segmenter: Segmenter,
+    pixels: NDArray[np.uint8],
+    spec: Preprocessing,
+    features: Sequence[torch.Tensor] | None = None,
 ) -> NDArray[np.float32]:
     """Probability (S, S) that a pixel belongs to a tumor, of a slice `pixels` (H, W) uint8.
 
     S is the decoder's input size; the slice is stretched to the square. The mean of the slice's and
     its mirror image's answers, so that mirroring a slice mirrors its region. `spec` is the
-    backbone's preprocessing; both networks are in eval mode on the same device.
+    backbone's preprocessing; both networks are in eval mode on the same device. `features` are the
+    decoder's layers of the slice and its mirror image (2, C, h, w), where a pass has left them.
     """
     device = next(segmenter.parameters()).device
     size = segmenter.shape.input_size
     large = preprocess(pixels, dataclasses.replace(spec, input_size=size))[:, :1].to(device)
-    small = preprocess(pixels, spec).to(device)
     with torch.inference_mode():
-        features = outputs_of(model, _and_mirrored(small), segmenter.shape.layers)
-        both = torch.sigmoid(segmenter(_and_mirrored(large), features))[:, 0]
+        if features is None:
+            small = and_mirrored(preprocess(pixels, spec).to(device))
+            features = outputs_of(model, small, segmenter.shape.layers)
+        both = torch.sigmoid(segmenter(and_mirrored(large), features))[:, 0]
         mean = (both[0] + both[1].flip(-1)) / 2
     return mean.float().cpu().numpy()
 
@@ -85,5 +92,6 @@ def _at_size(probability: NDArray[np.float32], shape: tuple[int, int]) -> NDArra
     return np.asarray(resized, np.float32)
 
 
-def _and_mirrored(batch: torch.Tensor) -> torch.Tensor:
+def and_mirrored(batch: torch.Tensor) -> torch.Tensor:
+    """Slices (N, C, H, W), then their mirror images: (2N, C, H, W)."""
     return torch.cat([batch, batch.flip(-1)])

@@ -21,4 +21,5 @@ def load() -> Callable[[ExplainTask, str], ExplainResult]:
         device=settings.device,
         threads=settings.torch_threads,
         storage=open_storage(StoreSettings()),
+        engine=settings.inference_engine,
     )

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 import anyio
+import torch
 from fastapi import Depends, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import ClientDisconnect
@@ -35,7 +36,8 @@ from neuroscan.telemetry import get_logger
 from neuroscan.tracing import end_tracing
 from services.inference.answer import answer, model_facts
 from services.inference.batcher import Batcher, BatcherState
-from services.inference.engine import Engine, TorchEngine
+from services.inference.engine import Engine
+from services.inference.engines import make_engine
 from services.inference.metrics import Metrics
 
 log = get_logger(__name__)
@@ -57,18 +59,20 @@ class Service:
 
     def decode(self, content: bytes) -> Tensor:
         """The network's input (1, 3, S, S) of a PNG; raises `BadImage`."""
+        # A thread's own setting: two small products are not worth waking the network's cores.
+        torch.set_num_threads(1)
         return preprocess(read_slice_png(content), self.bundle.preprocessing)
 
 
 def build_app(settings: InferenceSettings, engine: Engine | None = None) -> FastAPI:
     """The application; loads the bundle's weights unless it is given an engine.
 
-    Raises `BundleError`, and `ValueError` for a device that isn't there.
+    Raises `BundleError`, and `ValueError` for a device or an engine that isn't there.
     """
     bundle = Bundle.read(settings.model_bundle)
     service = Service(
         bundle.description,
-        engine or TorchEngine(bundle, settings.device, settings.torch_threads),
+        engine or make_engine(bundle, settings),
         settings,
     )
 
@@ -113,12 +117,14 @@ async def classify(request: Request, service: ServiceDep) -> InferenceResult:
     began = time.perf_counter()
     try:
         content = await _body(request)
-        # Decoded in this request's own thread, so that the model's thread only ever computes.
-        tensor = await anyio.to_thread.run_sync(service.decode, content)
+        with service.batcher.coming():
+            # Decoded in this request's own thread, so that the model's thread only ever computes.
+            tensor = await anyio.to_thread.run_sync(service.decode, content)
+            answering = service.batcher.submit(tensor)
     except BadImage:
         service.metrics.rejected("bad_image")
         raise
-    prediction = await asyncio.wrap_future(service.batcher.submit(tensor))
+    prediction = await asyncio.wrap_future(answering)
     result = answer(service.bundle, prediction, (time.perf_counter() - began) * 1000)
     service.metrics.classified(result)
     log.info(

@@ -1,14 +1,16 @@
 """The micro-batcher: one bounded queue, and one thread that owns the network.
 
-An item waits at most `batch_wait` for company. A batch that fails is done again item by item, so
+An item waits for company only while a further one is announced, and at most `batch_wait`: who comes
+alone pays nothing. A batch that fails is done again item by item, so
 that one bad item fails alone. An item whose deadline has passed is not worked on.
 """
 
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -50,10 +52,12 @@ class Batcher:
         self._engine = engine
         self._settings = settings
         self._metrics = metrics
+        self._batch_max = min(settings.batch_max, engine.batch_best or settings.batch_max)
         self._queue: queue.Queue[_Item] = queue.Queue(maxsize=settings.queue_max)
         self._state = BatcherState.WARMING
         # Taking an item and refusing further ones must not cross each other.
         self._gate = threading.Lock()
+        self._coming = 0
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
         metrics.watch_queue(self._queue.qsize)
 
@@ -65,6 +69,17 @@ class Batcher:
     def start(self) -> None:
         """Warm the engine up in the model's thread, then take work."""
         self._thread.start()
+
+    @contextmanager
+    def coming(self) -> Iterator[None]:
+        """Announce an item that will be submitted within: a batch may wait for it."""
+        with self._gate:
+            self._coming += 1
+        try:
+            yield
+        finally:
+            with self._gate:
+                self._coming -= 1
 
     def submit(self, tensor: Tensor) -> "Future[Prediction]":
         """Queue a preprocessed slice (1, 3, S, S).
@@ -106,7 +121,7 @@ class Batcher:
 
     def _run(self) -> None:
         try:
-            self._engine.warm_up(self._settings.batch_max)
+            self._engine.warm_up(self._batch_max)
         except Exception as error:
             log.exception("engine.warm_up_failed", error=type(error).__name__)
             self._state = BatcherState.FAILED
@@ -127,9 +142,10 @@ class Batcher:
         except queue.Empty:
             return []
         until = time.monotonic() + self._settings.batch_wait.total_seconds()
-        while len(items) < self._settings.batch_max:
+        while len(items) < self._batch_max:
             try:
-                items.append(self._queue.get(timeout=max(0.0, until - time.monotonic())))
+                left = until - time.monotonic() if self._coming else 0.0
+                items.append(self._queue.get(timeout=max(0.0, left)))
             except queue.Empty:
                 break
         return [item for item in items if self._still_wanted(item)]

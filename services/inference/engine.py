@@ -1,4 +1,7 @@
-"""What runs the network: preprocessed slices in, probabilities and distances out."""
+"""What runs the network: preprocessed slices in, probabilities and distances out.
+
+ONNX Runtime's engine is in a file of its own, so that this one needs only torch.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +10,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from neuroscan.network.bundle import Bundle
+from neuroscan.network.bundle import Bundle, Description
 from neuroscan.network.device import choose_device
+from neuroscan.network.input_check import InputCheckModel
 from neuroscan.network.layers import forward_with_features
 
 
@@ -20,12 +24,30 @@ class Prediction:
     distance: float
 
 
+def predictions(
+    bundle: Description, input_check: InputCheckModel, logits: Tensor, features: Tensor
+) -> list[Prediction]:
+    """What logits (N, classes) and features (N, D) of one pass say; the same for every engine."""
+    scaled = logits.double() / bundle.calibration.temperature
+    probabilities = torch.softmax(scaled, dim=1).cpu()
+    distances = input_check.score(features)
+    return [
+        Prediction(probabilities=tuple(row), distance=distance)
+        for row, distance in zip(probabilities.tolist(), distances.tolist(), strict=True)
+    ]
+
+
 class Engine(Protocol):
-    """Runs the network for one thread, which owns it."""
+    """Runs the network for one thread, which owns it.
+
+    `batch_best` is the size from which on a larger batch costs as much a slice, so that it would
+    only make everyone in it wait; None when larger is always better.
+    """
 
     name: str
     device: str
     device_name: str | None
+    batch_best: int | None
 
     def warm_up(self, batch_max: int) -> None:
         """Prepare the calling thread, and run once at the sizes that will come."""
@@ -38,6 +60,7 @@ class TorchEngine:
     """PyTorch on CUDA or the CPU, fp32."""
 
     name = "torch"
+    batch_best: int | None = None
 
     def __init__(self, bundle: Bundle, device: str, threads: int) -> None:
         """Load the weights; raises `BundleError`, and `ValueError` for a missing device."""
@@ -68,10 +91,4 @@ class TorchEngine:
                 torch.cat(list(batch)).to(self._device),
                 self._bundle.input_check.layers,
             )
-            scaled = logits.double() / self._bundle.calibration.temperature
-            probabilities = torch.softmax(scaled, dim=1).cpu()
-            distances = self._input_check.score(features)
-        return [
-            Prediction(probabilities=tuple(row), distance=distance)
-            for row, distance in zip(probabilities.tolist(), distances.tolist(), strict=True)
-        ]
+            return predictions(self._bundle, self._input_check, logits, features)

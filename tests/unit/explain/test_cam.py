@@ -14,11 +14,11 @@ from torch import Tensor
 from torchvision.models import ResNet
 
 from neuroscan.network.bundle import Bundle
-from neuroscan.network.layers import UnknownLayer
+from neuroscan.network.layers import UnknownLayer, canonical, split_at
 from neuroscan.network.model import build_model
 from neuroscan.network.preprocess import preprocess
 from neuroscan.settings import SHIPPED_BUNDLE
-from services.explain.cam import Cam, UnknownMethod, explain
+from services.explain.cam import Cam, UnknownMethod, explain, summed
 from tests.pictures import head
 
 ORACLES = {"hirescam": HiResCAM, "gradcam": GradCAM, "gradcam++": GradCAMPlusPlus}
@@ -180,3 +180,24 @@ def test_what_can_not_be_explained_is_refused(random_model: ResNet) -> None:
         explain(random_model, torch.zeros(2, 3, 64, 64), 0, "hirescam", "layer3[-1]")
     with pytest.raises(ValueError, match="training mode"):
         explain(build_model(), tensor, 0, "hirescam", "layer3[-1]")
+
+
+def test_a_sum_of_layers_is_that_of_their_own_maps(
+    shipped_model: ResNet, slice_tensor: Tensor
+) -> None:
+    layers = ("layer2[-1]", "layer3[-1]")
+    parts = [explain(shipped_model, slice_tensor, 1, "hirescam", layer) for layer in layers]
+    together = explain(shipped_model, slice_tensor, 1, "hirescam", "+".join(layers))
+    np.testing.assert_allclose(together.map, summed([part.map for part in parts]), atol=1e-6)
+    assert together.score == pytest.approx(parts[0].score, abs=1e-5)
+
+
+def test_a_layer_that_is_known_is_not_computed_again(
+    shipped_model: ResNet, slice_tensor: Tensor
+) -> None:
+    layer = "layer3[-1]"
+    expected = explain(shipped_model, slice_tensor, 1, "hirescam", layer)
+    known = {canonical(shipped_model, layer): split_at(shipped_model, layer)[0](slice_tensor)}
+    nothing = torch.zeros_like(slice_tensor)
+    found = explain(shipped_model, nothing, 1, "hirescam", layer, known=known)
+    np.testing.assert_allclose(found.map, expected.map, atol=1e-6)

@@ -199,3 +199,19 @@ def test_the_parent_of_the_pool_imports_no_torch_and_no_opencv() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_both_engines_draw_the_same(storage: Storage) -> None:
+    maps, masks = [], []
+    for engine in ("torch", "onnxruntime"):
+        explainer = Explainer(
+            bundle_folder=BUNDLE, device="cpu", threads=1, storage=storage, engine=engine
+        )
+        result = explainer(task(), f"engines/{engine}")
+        maps.append(np.load(io.BytesIO(storage.get(result.objects.cam)))["map"])
+        assert result.objects.mask is not None
+        mask = read_slice_png(storage.get(result.objects.mask))
+        masks.append(read_region_mask(mask).chosen)
+    np.testing.assert_allclose(maps[0], maps[1], atol=1e-4)
+    both, either = (masks[0] & masks[1]).sum(), (masks[0] | masks[1]).sum()
+    assert both >= 0.98 * either

@@ -24,6 +24,7 @@ class SteeredEngine:
     name = "steered"
     device = "none"
     device_name: str | None = None
+    batch_best: int | None = None
 
     def __init__(self) -> None:
         self.go = threading.Event()
@@ -234,3 +235,36 @@ def test_many_callers_each_get_their_own_answer(start: Callable[..., Batcher]) -
     for caller in callers:
         caller.join()
     assert answers == {value: float(value) for value in range(1, 101)}
+
+
+def test_who_comes_alone_waits_for_nobody(start: Callable[..., Batcher]) -> None:
+    batcher = start(batch_wait=timedelta(seconds=3))
+    began = time.monotonic()
+    assert batcher.submit(tensor(1)).result(5).distance == 1
+    assert time.monotonic() - began < 1
+
+
+def test_a_batch_waits_for_who_is_announced(
+    start: Callable[..., Batcher], engine: SteeredEngine
+) -> None:
+    batcher = start(batch_max=2, batch_wait=timedelta(seconds=3))
+    with batcher.coming():
+        first = batcher.submit(tensor(1))
+        time.sleep(0.1)
+        second = batcher.submit(tensor(2))
+    assert (first.result(5).distance, second.result(5).distance) == (1, 2)
+    assert engine.sizes == [2]
+
+
+def test_a_batch_is_no_larger_than_the_engine_gains_by(
+    start: Callable[..., Batcher], engine: SteeredEngine
+) -> None:
+    engine.batch_best = 2
+    batcher = start(batch_max=8)
+    engine.go.clear()
+    answers = [batcher.submit(tensor(0))]
+    until(lambda: engine.sizes == [1])
+    answers += [batcher.submit(tensor(value)) for value in range(1, 6)]
+    engine.go.set()
+    assert [answer.result(5).distance for answer in answers] == list(range(6))
+    assert engine.sizes == [1, 2, 2, 1]

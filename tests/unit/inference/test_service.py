@@ -189,7 +189,7 @@ def test_the_model_states_its_facts(client: httpx.Client) -> None:
         "sha256": bundle.sha256,
     }
     assert facts["device"] == "cpu"
-    assert facts["engine"] == "torch"
+    assert facts["engine"] == "onnxruntime"
     assert facts["classes"] == list(bundle.classes)
     assert facts["explanation"]["layer"] == bundle.explanation.layer
     assert bundle.segmentation is not None

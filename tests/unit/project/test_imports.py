@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import PARTS
 from tests.unit.project.test_locks import pins
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -122,6 +123,9 @@ def test_every_module_is_led_to_by_a_program() -> None:
         "training.plane",
         "benchmarks.spatial",
         "benchmarks.load",
+        "benchmarks.__main__",
+        *(f"benchmarks.{part}" for part in PARTS),
+        *(f"benchmarks.peers.{peer}" for peer in ("lit", "bento", "plain")),
     ]
     ours, _ = reached(tuple(programs))
     assert our_modules() - ours == set()

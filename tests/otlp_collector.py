@@ -1,6 +1,10 @@
-"""A small OTLP/HTTP collector: keeps the spans that it is sent."""
+"""A small OTLP/HTTP collector: keeps the spans that it is sent.
+
+`python otlp_collector.py PORT` listens on every address and prints a line a span.
+"""
 
 import gzip
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -35,8 +39,8 @@ class Span:
 class Collector:
     """What was received."""
 
-    def __init__(self, endpoint: str) -> None:
-        self.endpoint = endpoint
+    def __init__(self) -> None:
+        self.endpoint = ""
         self.bodies: list[bytes] = []
         self._spans: list[Span] = []
         self._lock = threading.Lock()
@@ -68,7 +72,28 @@ class Collector:
 @contextmanager
 def collector() -> Iterator[Collector]:
     """A collector on loopback."""
+    received = Collector()
+    server = _server(received, "127.0.0.1", 0)
+    received.endpoint = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield received
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
+
+class _Printing(Collector):
+    def take(self, body: bytes) -> None:
+        before = len(self.spans())
+        super().take(body)
+        for span in self.spans()[before:]:
+            print(f"span of {span.service} {span.name}", flush=True)
+
+
+def _server(received: Collector, host: str, port: int) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -86,16 +111,7 @@ def collector() -> Iterator[Collector]:
         def log_message(self, format: str, *_: object) -> None:  # noqa: A002
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    received = Collector(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield received
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return ThreadingHTTPServer((host, port), Handler)
 
 
 def _span(service: str, span: SpanMessage) -> Span:
@@ -114,3 +130,7 @@ def _span(service: str, span: SpanMessage) -> Span:
         events=len(span.events),
         tracestate=span.trace_state,
     )
+
+
+if __name__ == "__main__":
+    _server(_Printing(), "0.0.0.0", int(sys.argv[1])).serve_forever()

@@ -9,6 +9,7 @@ import time
 
 from tests.compose.campaign import Campaign
 from tests.compose.engine import EngineError, Installation, missing_tools
+from tests.compose.watching import COLLECTOR_PORT, collector_service
 
 
 def main(arguments: list[str]) -> int:
@@ -21,7 +22,10 @@ def main(arguments: list[str]) -> int:
         print(f"compose-test needs {', '.join(missing)}.", file=sys.stderr)
         return 2
     began = time.monotonic()
-    place = Installation()
+    place = Installation(
+        {"collector": collector_service()},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://collector:{COLLECTOR_PORT}"},
+    )
     right = False
     try:
         Campaign(place).run()

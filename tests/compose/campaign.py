@@ -22,6 +22,12 @@ from neuroscan.contracts.patient import PatientCreate
 from neuroscan.contracts.scan import ScanView
 from tests.compose.engine import BUILT, TAG, Installation, attempt, image_sizes, layers, run
 from tests.compose.scans import Load, not_completed, send, send_many
+from tests.compose.watching import (
+    check_metrics,
+    check_prometheus,
+    check_traces,
+    prometheus_image,
+)
 
 WITHOUT_TORCH = ("gateway", "spatial", "reports")
 IMAGE_BYTES_MAX = 400_000_000
@@ -51,6 +57,8 @@ class Campaign:
         with self._step(f"{SCANS} scans, a replica of inference and of explain killed meanwhile"):
             scans = self._scans_with_a_fault()
         self.place.wait_healthy()
+        with self._step("metrics and traces of every service"):
+            self._check_watching()
         with self._step("every service's containers replaced one by one under load"):
             self._roll()
         with self._step("backup, deletions, down, restore into fresh volumes, up"):
@@ -143,6 +151,17 @@ class Campaign:
             " if l.startswith('neuroscan_inference_answers_total')))"
         )
         return float(self.place.python(container, code))
+
+    def _check_watching(self) -> None:
+        shown = check_metrics(self.place)
+        self._tell(f"          samples shown: {', '.join(f'{k} {n}' for k, n in shown.items())}")
+        self._tell(f"          spans came from: {', '.join(sorted(check_traces(self.place)))}")
+        image = prometheus_image(self.place)
+        if image is None:
+            self._tell("          Prometheus: NOT RUN, no image of it can be had here")
+            return
+        read = check_prometheus(self.place)
+        self._tell(f"          {image} reads: {', '.join(f'{k} {n}' for k, n in read.items())}")
 
     def _roll(self) -> None:
         before = {name: set(self.place.containers(name)) for name in REPLACED}

@@ -66,15 +66,17 @@ def run(
 class Installation:
     """A folder with secrets and certificates, and the project that runs on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, services: dict[str, object], told: dict[str, str]) -> None:
+        """`services` stand beside those of the file, `told` beside the settings of .env."""
         self.folder = Path(tempfile.mkdtemp(prefix="neuroscan-compose-"))
         # The services' group reads what lies in it.
         self.folder.chmod(0o755)
         self.certificates = self.folder / "certs"
         self.certificates.mkdir()
         self.port, self.tls_port = free_ports(2)
+        override = {"services": _build_override() | services}
         self._override = self.folder / "override.yml"
-        self._override.write_text(yaml.safe_dump(_build_override()))
+        self._override.write_text(yaml.safe_dump(override))
         self._files = (DEPLOY / "docker-compose.yml", self._override)
         self.environment = {
             **os.environ,
@@ -90,6 +92,7 @@ class Installation:
             "COMPOSE_FILES": " ".join(map(str, self._files)),
             "COMPOSE_DOCKER_CLI_BUILD": "0",
             "DOCKER_BUILDKIT": "0",
+            **told,
         }
 
     @property
@@ -154,7 +157,9 @@ class Installation:
 
     def down(self) -> None:
         """Take the project down, its volumes with it."""
-        self.compose("--profile", "admin", "down", "--volumes", "--remove-orphans")
+        self.compose(
+            "--profile", "admin", "--profile", "observe", "down", "--volumes", "--remove-orphans"
+        )
 
     def remove(self) -> None:
         """Remove the folder."""
@@ -186,7 +191,7 @@ def _build_override() -> dict[str, object]:
     """The build may need the host's network, and packages from where this machine has them."""
     arguments = {name: os.environ[name] for name in _PIP if os.environ.get(name)}
     build = {"network": "host", "args": arguments}
-    return {"services": {service: {"build": build} for service in BUILT}}
+    return {service: {"build": build} for service in BUILT}
 
 
 def _health(container: str) -> str:

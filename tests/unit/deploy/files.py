@@ -7,6 +7,8 @@ import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 DEPLOY = REPOSITORY / "deploy"
+# Only with the profile `observe`.
+WATCHING = ("prometheus", "grafana")
 ONCE = ("volumes", "database-setup", "migrate", "admin")
 Service = dict[str, Any]
 
@@ -18,7 +20,7 @@ def compose(name: str = "docker-compose.yml") -> dict[str, Any]:
 
 def services() -> dict[str, Service]:
     found: dict[str, Service] = compose()["services"]
-    return {name: each for name, each in found.items() if "observe" not in each.get("profiles", ())}
+    return found
 
 
 def seconds(text: str) -> int:

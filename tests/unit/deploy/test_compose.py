@@ -4,15 +4,18 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
 
 from neuroscan.queues import TASK_TIME_LIMIT_S
 from neuroscan.settings import GatewaySettings
 from services.reports.__main__ import DRAIN_S as REPORTS_DRAIN_S
-from tests.unit.deploy.files import DEPLOY, ONCE, Service, compose, seconds, services
+from tests.unit.deploy.files import DEPLOY, ONCE, WATCHING, Service, compose, seconds, services
 
 SERVICES = services()
+DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
 LASTING = {name: each for name, each in SERVICES.items() if name not in ONCE}
 WORKERS = ("explain", "spatial")
 # Their images come with a health check (see test_dockerfile.py).
@@ -84,9 +87,52 @@ def test_grace_is_longer_than_the_longest_task() -> None:
 
 
 def test_only_nginx_is_published_and_nothing_uses_the_hosts_network() -> None:
-    assert [name for name, each in SERVICES.items() if "ports" in each] == ["nginx"]
+    always = {name: each for name, each in SERVICES.items() if "profiles" not in each}
+    assert [name for name, each in always.items() if "ports" in each] == ["nginx"]
     modes = {each.get("network_mode", "none") for each in SERVICES.values()}
     assert modes == {"none"}
+
+
+def test_who_watches_comes_with_a_profile_and_is_reached_from_this_host_alone() -> None:
+    watching = {name for name, each in SERVICES.items() if each.get("profiles") == ["observe"]}
+    assert watching == set(WATCHING)
+    assert "ports" not in SERVICES["prometheus"]
+    assert [port.split(":3000")[0] for port in SERVICES["grafana"]["ports"]] == [
+        "${GRAFANA_BIND:-127.0.0.1}:${GRAFANA_PORT:-3000}"
+    ]
+    assert SERVICES["grafana"]["networks"] == ["watch"]
+    inside = {name for name, each in SERVICES.items() if "watch" in each.get("networks", ())}
+    assert inside == set(WATCHING)
+
+
+def test_prometheus_shares_a_network_with_everyone_that_it_reads_and_knows_their_ports() -> None:
+    jobs = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    assert {job["job_name"] for job in jobs} == set(OURS)
+    for job in jobs:
+        (search,) = job["dns_sd_configs"]
+        (name,) = search["names"]
+        assert name == job["job_name"]
+        assert set(SERVICES["prometheus"]["networks"]) & set(SERVICES[name]["networks"])
+        image = SERVICES[name]["image"].removeprefix("neuroscan-").split(":")[0]
+        stage = rf"^FROM (?:base|torch) AS {image}$.*?^EXPOSE ([\d ]+)$"
+        exposed = re.search(stage, DOCKERFILE, re.MULTILINE | re.DOTALL)
+        assert exposed is not None
+        assert str(search["port"]) in exposed[1].split()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_everyone_is_told_where_traces_go(name: str) -> None:
+    told = SERVICES[name]["environment"]
+    # Passed on from .env, and not set when it is not there.
+    assert told["OTEL_EXPORTER_OTLP_ENDPOINT"] is None
+
+
+def test_every_folder_of_a_volume_gets_its_owner() -> None:
+    owned = dict(volume.split(":") for volume in SERVICES["volumes"]["volumes"])
+    assert owned.keys() | {"postgres-data"} == compose()["volumes"].keys()
+    made = re.search(r"-m 0750 (.*)\) \\", DOCKERFILE)
+    assert made is not None
+    assert {Path(folder).name for folder in owned.values()} == set(made[1].split())
 
 
 def test_only_the_ledgers_own_reach_postgres() -> None:

@@ -3,23 +3,31 @@
 from neuroscan.contracts.enums import Standing
 from services.spatial.standing import NOT_A_BRAIN, NumberParameter
 
+_METHOD = "probability of the class given by the network"
+
 
 def confidence_parameter(
     confidence: float, *, calibrated: bool, input_accepted: bool
 ) -> NumberParameter:
-    """The confidence (0 to 1): `measured` only when it is calibrated and the input was accepted."""
-    trusted = calibrated and input_accepted
-    assumptions = []
+    """The confidence (0 to 1): `measured` when it is calibrated, `estimated` when not.
+
+    Of a picture that the input check turned away it is not assessable: the network must name some
+    class, however little the picture is a brain.
+    """
     if not input_accepted:
-        assumptions.append(NOT_A_BRAIN + " The confidence says nothing about such a picture.")
-    elif not calibrated:
-        assumptions.append("The model's confidence is not calibrated.")
-    else:
-        assumptions.append("Calibrated on the validation slices of the model's card.")
+        return NumberParameter(
+            status=Standing.NOT_ASSESSABLE,
+            method=_METHOD,
+            reason=NOT_A_BRAIN + " The confidence says nothing about such a picture.",
+        )
+    told = (
+        "Calibrated on the validation slices of the model's card."
+        if calibrated
+        else "The model's confidence is not calibrated."
+    )
     return NumberParameter(
         value=confidence,
-        status=Standing.MEASURED if trusted else Standing.ESTIMATED,
-        method="probability of the class given by the network"
-        + (", temperature-scaled" if trusted else ""),
-        assumptions=assumptions,
+        status=Standing.MEASURED if calibrated else Standing.ESTIMATED,
+        method=_METHOD + (", temperature-scaled" if calibrated else ""),
+        assumptions=[told],
     )

@@ -67,29 +67,20 @@ def test_a_slice_without_tumor_still_has_a_midline() -> None:
     assert shift.category == "None"
 
 
-def test_of_a_refused_input_only_the_confidence_is_told() -> None:
+def test_of_a_refused_input_nothing_is_told() -> None:
     result = measured(PIXELS, MASK, input_accepted=False)
     for name in SpatialParameters.model_fields:
         found = parameter(result, name)
-        expected = Standing.ESTIMATED if name == "confidence" else Standing.NOT_ASSESSABLE
-        assert found.status is expected, name
+        assert found.status is Standing.NOT_ASSESSABLE, name
+        assert "turned the picture away" in (found.reason or ""), name
     assert result.geometry == geometry()
 
 
 @pytest.mark.parametrize(
-    ("calibrated", "accepted", "standing"),
-    [
-        (True, True, Standing.MEASURED),
-        (False, True, Standing.ESTIMATED),
-        (True, False, Standing.ESTIMATED),
-    ],
+    ("calibrated", "standing"), [(True, Standing.MEASURED), (False, Standing.ESTIMATED)]
 )
-def test_confidence_is_measured_only_when_calibrated(
-    calibrated: bool, accepted: bool, standing: Standing
-) -> None:
-    found = measured(
-        PIXELS, MASK, calibrated=calibrated, input_accepted=accepted
-    ).spatial.confidence
+def test_confidence_is_measured_only_when_calibrated(calibrated: bool, standing: Standing) -> None:
+    found = measured(PIXELS, MASK, calibrated=calibrated).spatial.confidence
     assert (found.value, found.status, found.category) == (0.9, standing, None)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.facts import OUT, Verdict
 
-PARTS = ("engines", "serving", "explaining", "pipeline", "footprint")
+PARTS = ("engines", "serving", "explaining", "pipeline", "footprint", "growth")
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ else the command ends with 1.
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args(words)
     bundle = Bundle.read(arguments.bundle)
-    speeds = [speed for threads in (1, 2) for speed in _speeds(bundle, threads, arguments.rounds)]
+    speeds = [speed for threads in (1, 2) for speed in speeds_of(bundle, threads, arguments.rounds)]
     print("\n".join(table(speeds)))
     tables: dict[str, list[Speed] | list[Agreement]] = {"speed": speeds}
     within = True
@@ -77,14 +77,17 @@ def main(words: list[str] | None = None) -> int:
     return 0 if within else 1
 
 
-def _speeds(bundle: Bundle, threads: int, rounds: int) -> Iterator[Speed]:
+def speeds_of(
+    bundle: Bundle, threads: int, rounds: int, sizes: Sequence[int] = SIZES
+) -> Iterator[Speed]:
+    """One row a batch size, the largest of which both engines are warmed up with."""
     eager, faster = TorchEngine(bundle, "cpu", threads), OnnxEngine(bundle, threads)
-    eager.warm_up(_BATCH)
-    faster.warm_up(_BATCH)
+    eager.warm_up(max(sizes))
+    faster.warm_up(max(sizes))
     # Both share this thread here, and the second has left torch one core.
     torch.set_num_threads(threads)
     slices = tensors(bundle)
-    for size in SIZES:
+    for size in sizes:
         batch = [slices[place % len(slices)] for place in range(size)]
         taken = interleaved(
             {

@@ -51,11 +51,11 @@ def main(words: list[str] | None = None) -> int:
             taken.append(time.perf_counter() - began)
             if turn:
                 continue
-            before = _memory(stack)
+            before = memory_of(stack)
             with Client(url, stack.key) as client:
                 for place in range(arguments.scans):
                     client.wait(client.submit(contents[place % len(contents)]).id)
-            after = _memory(stack)
+            after = memory_of(stack)
             memory = [Memory(name, before[name], after[name]) for name in before]
     total = Memory(
         "all", sum(row.ready_mib for row in memory), sum(row.after_scans_mib for row in memory)
@@ -66,16 +66,18 @@ def main(words: list[str] | None = None) -> int:
     return 0
 
 
-def _memory(stack: Stack) -> dict[str, float]:
-    parents = _parents()
+def memory_of(stack: Stack) -> dict[str, float]:
+    """The proportional set size of each service with its children, MiB."""
+    parents = parents_of()
     return {
-        name: sum(_pss_mib(pid) for pid in (state.pid, *_below(state.pid, parents)))
+        name: sum(pss_mib(pid) for pid in (state.pid, *below(state.pid, parents)))
         for name, state in stack.state.services.items()
         if state.pid is not None
     }
 
 
-def _parents() -> dict[int, int]:
+def parents_of() -> dict[int, int]:
+    """The parent of every process."""
     found = {}
     for folder in _PROC.iterdir():
         if folder.name.isdecimal():
@@ -87,12 +89,14 @@ def _parents() -> dict[int, int]:
     return found
 
 
-def _below(pid: int, parents: dict[int, int]) -> list[int]:
+def below(pid: int, parents: dict[int, int]) -> list[int]:
+    """A process's children, and theirs."""
     children = [child for child, parent in parents.items() if parent == pid]
-    return children + [deeper for child in children for deeper in _below(child, parents)]
+    return children + [deeper for child in children for deeper in below(child, parents)]
 
 
-def _pss_mib(pid: int) -> float:
+def pss_mib(pid: int) -> float:
+    """A process's proportional set size; 0 when it is gone."""
     try:
         text = (_PROC / str(pid) / "smaps_rollup").read_text()
     except OSError:

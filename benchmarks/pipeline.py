@@ -20,7 +20,7 @@ from neuroscan.contracts.enums import ScanState
 from neuroscan.contracts.scan import ScanView
 from neuroscan.stack import Stack
 
-_UNLIMITED = {"REQUESTS_PER_MINUTE": "1000000000", "BACKLOG_MAX": "P1D"}
+UNLIMITED = {"REQUESTS_PER_MINUTE": "1000000000", "BACKLOG_MAX": "P1D"}
 _SENDERS = 8
 _LIMIT_S = 600.0
 
@@ -65,7 +65,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=7, help="of the bare work")
     arguments = parser.parse_args(words)
     contents = pictures()
-    with Stack(environment=_UNLIMITED) as stack:
+    with Stack(environment=UNLIMITED) as stack:
         url = stack.wait_ready()
         with Client(url, stack.key, patience_s=_LIMIT_S) as client:
             like = client.wait(client.submit(contents[0]).id)
@@ -96,7 +96,7 @@ def main(words: list[str] | None = None) -> int:
 def _one_at_a_time(client: Client, contents: list[bytes], count: int) -> list[ScanView]:
     # The first has warmed up what the stack loads late.
     return [
-        _completed(client.wait(client.submit(contents[place % len(contents)]).id))
+        completed(client.wait(client.submit(contents[place % len(contents)]).id))
         for place in range(count)
     ]
 
@@ -107,11 +107,12 @@ def _together(client: Client, contents: list[bytes], count: int) -> tuple[float,
         sent = list(
             senders.map(lambda place: client.submit(contents[place % len(contents)]), range(count))
         )
-    scans = [_completed(client.wait(scan.id, _LIMIT_S)) for scan in sent]
+    scans = [completed(client.wait(scan.id, _LIMIT_S)) for scan in sent]
     return time.perf_counter() - began, scans
 
 
-def _completed(scan: ScanView) -> ScanView:
+def completed(scan: ScanView) -> ScanView:
+    """The scan itself; raises `RuntimeError` when it ended otherwise."""
     if scan.state is not ScanState.COMPLETED:
         raise RuntimeError(f"a scan ended as {scan.state}")
     return scan

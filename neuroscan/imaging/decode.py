@@ -165,11 +165,8 @@ def _with_request(
 
 def _package(content: bytes, image_format: ImageFormat, contents: _Contents) -> Decoded:
     picture = Image.fromarray(contents.pixels)
-    slice_png, thumbnail_webp = io.BytesIO(), io.BytesIO()
+    slice_png = io.BytesIO()
     picture.save(slice_png, "PNG", compress_level=3)
-    small = picture.copy()
-    small.thumbnail((THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX))
-    small.save(thumbnail_webp, "WEBP", quality=80)
     return Decoded(
         slice=Slice(contents.pixels, contents.geometry),
         format=image_format,
@@ -177,10 +174,19 @@ def _package(content: bytes, image_format: ImageFormat, contents: _Contents) -> 
         height=picture.height,
         sha256=hashlib.sha256(content).hexdigest(),
         slice_png=slice_png.getvalue(),
-        thumbnail_webp=thumbnail_webp.getvalue(),
+        thumbnail_webp=thumbnail(picture),
         original=contents.original,
         original_media_type=_MEDIA_TYPES[image_format],
         acquired_at=contents.acquired_at,
         patient_number=contents.patient_number,
         modality=contents.modality,
     )
+
+
+def thumbnail(picture: Image.Image) -> bytes:
+    """The picture as a WebP file whose longest side is `THUMBNAIL_SIDE_PX` at most."""
+    small = picture.copy()
+    small.thumbnail((THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX))
+    content = io.BytesIO()
+    small.save(content, "WEBP", quality=80)
+    return content.getvalue()

@@ -5,6 +5,7 @@ strong one. The numbers stand in `cam.npz`.
 """
 
 import io
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -31,18 +32,19 @@ OVERLAY_STRENGTH = 0.6
 def heatmap(raw: NDArray[np.float32], shape: tuple[int, int]) -> Pixels:
     """The heat map in inferno colors, (H, W, 4) RGBA; transparent where there is no evidence."""
     share = _share_of_maximum(raw, shape)
-    levels = np.round(share * 255).astype(np.uint8)
-    bgr = cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)
-    alpha = np.round(np.clip(share / OPAQUE_FROM, 0, 1) * 255).astype(np.uint8)
-    return np.dstack([bgr[..., ::-1], alpha]).astype(np.uint8)
+    picture = np.empty((*shape, 4), np.uint8)
+    for rows in _bands(shape):
+        picture[rows] = _colored(share[rows])
+    return picture
 
 
 def overlay(pixels: Pixels, raw: NDArray[np.float32], regions: Regions) -> Pixels:
     """The slice (H, W) under its heat map with each region's outline, (H, W, 3) RGB."""
-    heat = heatmap(raw, (pixels.shape[0], pixels.shape[1])).astype(np.float32)
-    gray = np.repeat(pixels[..., None], 3, axis=2).astype(np.float32)
-    weight = heat[..., 3:] / 255 * OVERLAY_STRENGTH
-    blended = np.round(gray * (1 - weight) + heat[..., :3] * weight).astype(np.uint8)
+    shape = (pixels.shape[0], pixels.shape[1])
+    share = _share_of_maximum(raw, shape)
+    blended = np.empty((*shape, 3), np.uint8)
+    for rows in _bands(shape):
+        blended[rows] = _blended(pixels[rows], _colored(share[rows]))
     width = outline_thickness_px(max(pixels.shape))
     if regions.map is not None:
         _draw(blended, _outlines(regions.map), MAP_RGB, width, closed=True)
@@ -50,6 +52,30 @@ def overlay(pixels: Pixels, raw: NDArray[np.float32], regions: Regions) -> Pixel
         dashes = [part for line in _outlines(regions.segmentation) for part in _dashed(line, width)]
         _draw(blended, dashes, SEGMENTATION_RGB, width, closed=False)
     return blended
+
+
+# Each pixel takes a dozen numbers on its way into a picture: those of a band stay in the
+# processor's cache, those of 32 megapixels would fill gigabytes.
+_BAND_PX = 1 << 17
+
+
+def _bands(shape: tuple[int, int]) -> Iterator[slice]:
+    height = max(1, _BAND_PX // shape[1])
+    return (slice(first, first + height) for first in range(0, shape[0], height))
+
+
+def _colored(share: NDArray[np.float32]) -> Pixels:
+    levels = np.round(share * 255).astype(np.uint8)
+    bgr = cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)
+    alpha = np.round(np.clip(share / OPAQUE_FROM, 0, 1) * 255).astype(np.uint8)
+    return np.dstack([bgr[..., ::-1], alpha]).astype(np.uint8)
+
+
+def _blended(pixels: Pixels, heat: Pixels) -> Pixels:
+    colors = heat.astype(np.float32)
+    weight = colors[..., 3:] / 255 * OVERLAY_STRENGTH
+    gray = pixels[..., None].astype(np.float32)
+    return np.round(gray * (1 - weight) + colors[..., :3] * weight).astype(np.uint8)
 
 
 def _outlines(region: Region) -> list[NDArray[np.int32]]:
@@ -107,4 +133,6 @@ def png(pixels: Pixels) -> bytes:
 def _share_of_maximum(raw: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
     evidence = upsample(raw, shape)
     peak = evidence.max()
-    return evidence / peak if peak > 0 else np.zeros_like(evidence)
+    if peak > 0:
+        evidence /= peak
+    return evidence

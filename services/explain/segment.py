@@ -64,8 +64,8 @@ def segmented_region(
     count, labels = cv2.connectedComponents(above.astype(np.uint8), connectivity=8)
     if count < 2:
         return None
-    held = np.bincount(np.asarray(labels).ravel(), weights=large.ravel(), minlength=count)
-    held[0] = 0.0
+    # What lies outside all components is most of the slice and counts for none.
+    held = np.bincount(np.asarray(labels)[above], weights=large[above], minlength=count)
     result: Mask = np.isin(labels, np.flatnonzero(held >= _KEPT_SHARE * held.max())) & above
     return result
 

@@ -56,6 +56,8 @@ class Patient(SQLModel, table=True):
             postgresql_using="gin",
             postgresql_ops={"medical_record_number": "gin_trgm_ops"},
         ),
+        # For what many have in common: the first in the order of the answer are found at once.
+        Index("patient_by_name", "name", "id"),
     )
 
     id: str = Field(default_factory=new_id, primary_key=True, sa_type=_ID)
@@ -88,6 +90,8 @@ class Scan(SQLModel, table=True):
             text("coalesce(acquired_at, created_at) DESC"),
         ),
         Index("scan_duplicate_of", "duplicate_of"),
+        # For retention, which would otherwise look at every scan that has lost its original.
+        Index("scan_with_original", "id", postgresql_where=text("original_key IS NOT NULL")),
     )
 
     id: str = Field(default_factory=new_id, primary_key=True, sa_type=_ID)
@@ -426,6 +430,8 @@ class Audit(SQLModel, table=True):
         Index("audit_object", "object_id", "principal", "at"),
         Index("audit_newest", text("at DESC")),
         Index("audit_principal", "principal", text("at DESC")),
+        Index("audit_action", "action", text("at DESC")),
+        Index("audit_object_kind", "object_kind", text("at DESC")),
         {"postgresql_partition_by": "RANGE (at)"},
     )
 

@@ -21,12 +21,21 @@ class KnownScan:
     prefixes: set[str] = field(default_factory=set)
 
 
-def scans_before(session: Session, before_id: str, after_id: str | None, limit: int) -> list[Scan]:
-    """Scans whose id lies before one and after another, oldest first."""
-    query = select(Scan).where(Scan.id < before_id).order_by(col(Scan.id)).limit(limit)
-    if after_id is not None:
-        query = query.where(col(Scan.id) > after_id)
+def scans_before(session: Session, before_id: str, limit: int) -> list[str]:
+    """The ids of scans before an id, oldest first."""
+    query = select(Scan.id).where(Scan.id < before_id).order_by(col(Scan.id)).limit(limit)
     return list(session.exec(query))
+
+
+def originals_before(session: Session, before_id: str, limit: int) -> dict[str, str]:
+    """The keys of the originals that there still are of scans before an id, oldest first."""
+    query = (
+        select(Scan.id, Scan.original_key)
+        .where(Scan.id < before_id, col(Scan.original_key).is_not(None))
+        .order_by(col(Scan.id))
+        .limit(limit)
+    )
+    return {scan_id: key for scan_id, key in session.exec(query) if key}
 
 
 def forget_originals(session: Session, scan_ids: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.auth.principal import Principal
 from services.gateway.db.audit_partitions import drop_partitions, make_partitions
 from services.gateway.db.session import transaction
-from services.gateway.db.tables import Scan, now
+from services.gateway.db.tables import now
 from services.gateway.maintenance import repository
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans.erase import erase_objects
@@ -30,45 +30,27 @@ Stopping = Callable[[], bool]
 log = get_logger(__name__)
 
 
-class Originals:
-    """Removes originals; where it has come to is remembered while the process lives."""
+def remove_originals(pipeline: Pipeline, keep: timedelta, stopping: Stopping) -> int:
+    """Remove the originals of scans older than `keep`; returns how many.
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
-        self._done_to: str | None = None
-
-    def remove(self, keep: timedelta, stopping: Stopping) -> int:
-        """Remove the originals of scans older than `keep`; returns how many.
-
-        Raises `Unavailable` when database or store are away; the rest waits for the next time.
-        """
-        before, removed = _first_kept(keep), 0
-        while not stopping():
-            with transaction(self._pipeline.engine) as session:
-                scans = repository.scans_before(session, before, self._done_to, _AT_ONCE)
-            if not scans:
-                break
-            removed += self._remove(scans)
-            self._done_to = scans[-1].id
-        return removed
-
-    def _remove(self, scans: list[Scan]) -> int:
-        stored = {scan.id: scan.original_key for scan in scans if scan.original_key}
-        if stored:
-            # First the objects: what is not noted is only deleted once more.
-            self._pipeline.storage.delete(stored.values())
-            with transaction(self._pipeline.engine) as session:
-                repository.forget_originals(session, list(stored))
-                for scan_id in stored:
-                    audit.note(
-                        session,
-                        RETENTION,
-                        Action.CHANGED,
-                        ObjectKind.SCAN,
-                        scan_id,
-                        ["original"],
-                    )
-        return len(stored)
+    Raises `Unavailable` when database or store are away; the rest waits for the next time.
+    """
+    before, removed = _first_kept(keep), 0
+    while not stopping():
+        with transaction(pipeline.engine) as session:
+            stored = repository.originals_before(session, before, _AT_ONCE)
+        if not stored:
+            break
+        # First the objects: what is not noted is only deleted once more.
+        pipeline.storage.delete(stored.values())
+        with transaction(pipeline.engine) as session:
+            repository.forget_originals(session, list(stored))
+            for scan_id in stored:
+                audit.note(
+                    session, RETENTION, Action.CHANGED, ObjectKind.SCAN, scan_id, ["original"]
+                )
+        removed += len(stored)
+    return removed
 
 
 def remove_scans(pipeline: Pipeline, keep: timedelta, stopping: Stopping) -> int:
@@ -79,7 +61,7 @@ def remove_scans(pipeline: Pipeline, keep: timedelta, stopping: Stopping) -> int
     before, removed = _first_kept(keep), 0
     while not stopping():
         with transaction(pipeline.engine) as session:
-            ids = [scan.id for scan in repository.scans_before(session, before, None, _AT_ONCE)]
+            ids = repository.scans_before(session, before, _AT_ONCE)
             for scan_id in ids:
                 if delete_scan(session, scan_id):
                     audit.note(session, RETENTION, Action.DELETED, ObjectKind.SCAN, scan_id)

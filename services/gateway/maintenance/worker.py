@@ -30,7 +30,6 @@ class Maintenance:
     def __init__(self, pipeline: Pipeline, settings: RetentionSettings) -> None:
         self._pipeline = pipeline
         self._settings = settings
-        self._originals = retention.Originals(pipeline)
         self._stopped = threading.Event()
         self._warned = False
         self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
@@ -94,7 +93,7 @@ class Maintenance:
     def _remove_originals(self) -> None:
         keep = self._settings.keep_originals
         if keep is not None:
-            removed = self._originals.remove(keep, self._stopped.is_set)
+            removed = retention.remove_originals(self._pipeline, keep, self._stopped.is_set)
             log.info("retention.originals", removed=removed)
 
     def _keep_audit(self) -> None:

@@ -198,7 +198,9 @@ class Sweeper:
         rows = session.exec(
             select(Stage.name, Stage.track, Scan.batch_id, func.max(Stage.published_at))
             .join(Scan)
-            .where(col(Stage.started_at) > since)
+            # The index begins with the name: before PostgreSQL 18 all of it would be read, every
+            # two seconds, without the names.
+            .where(col(Stage.name).in_(list(StageName)), col(Stage.started_at) > since)
             .group_by(col(Stage.name), col(Stage.track), col(Scan.batch_id))
         )
         newest: dict[str, datetime | None] = {}

@@ -17,7 +17,7 @@ from services.gateway.db.session import transaction
 from services.gateway.db.tables import Audit, Erasure, Patient, Scan, Stage, now
 from services.gateway.maintenance.apply_erasures import apply_erasures
 from services.gateway.maintenance.reconciler import remove_orphans
-from services.gateway.maintenance.retention import Originals, remove_scans
+from services.gateway.maintenance.retention import remove_originals, remove_scans
 from services.gateway.maintenance.worker import Maintenance
 from services.gateway.patients.service import PatientService
 from services.gateway.pipeline import keys
@@ -90,7 +90,7 @@ def test_originals_and_results_go_when_their_time_is_over(pipeline: Pipeline) ->
         complete(pipeline.engine, scan_id)
         put(pipeline, keys.original_key(scan_id))
         put(pipeline, keys.slice_key(scan_id))
-    assert Originals(pipeline).remove(timedelta(days=5), never) == 1
+    assert remove_originals(pipeline, timedelta(days=5), never) == 1
     with Session(pipeline.engine) as session:
         assert session.get_one(Scan, old).original_key is None
         assert session.get_one(Scan, young).original_key is not None

@@ -1,6 +1,8 @@
 """Lists stay flat as rows grow: every one reads by an index at 100,000 scans."""
 
+import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -9,12 +11,16 @@ from sqlalchemy import Engine, event, text
 from sqlmodel import Session
 
 from neuroscan.contracts.enums import Role
+from neuroscan.settings import GatewaySettings
+from services.gateway.audit.repository import AuditFilter, list_entries
 from services.gateway.auth.principal import Principal
 from services.gateway.batches import repository as batches
 from services.gateway.db.session import make_engine
 from services.gateway.db.tables import now
 from services.gateway.limits.repository import single_waits_since
+from services.gateway.maintenance.repository import originals_before
 from services.gateway.patients import repository as patients
+from services.gateway.pipeline.sweeper import Sweeper
 from services.gateway.scans import repository as scans
 from services.gateway.scans.repository import ScanFilter
 from tests.conftest import fresh_database
@@ -42,9 +48,15 @@ SELECT ('01998c1e-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'key:' ||
     now(), now(), 'r', 'png', 64, 64, md5(n::text), '', 'image/png', '{{}}',
     (ARRAY['glioma', 'meningioma', 'no_tumor', 'pituitary'])[n % 4 + 1]
 FROM generate_series(0, {SCANS - 1}) AS n;
-INSERT INTO stage (scan_id, track, name, state, attempt, available_at, input_digest, finished_at)
-SELECT id, '', name, CASE WHEN state = 'failed' THEN state ELSE 'done' END, 1, now(), '', now()
+UPDATE scan SET original_key = NULL WHERE id < '01998c1e-0000-7000-8000-000000018000';
+INSERT INTO stage (scan_id, track, name, state, attempt, available_at, input_digest, started_at,
+    finished_at)
+SELECT id, '', name, CASE WHEN state = 'failed' THEN state ELSE 'done' END, 1, now(), '',
+    now() - make_interval(hours => 1), now()
 FROM scan, unnest(ARRAY['classify', 'explain', 'measure', 'report']) AS name;
+INSERT INTO audit (id, at, principal, action, object_kind, object_id, fields)
+SELECT id, now() + make_interval(secs => 0.0001) * row_number() OVER (ORDER BY id), owner, 'read',
+    'scan', id, '[]' FROM scan;
 """
 
 
@@ -60,15 +72,16 @@ def full(server_url: str) -> Iterator[Engine]:
         engine.dispose()
 
 
-def plans(engine: Engine, read: Callable[[Session], object]) -> list[str]:
-    """The plan of every query that `read` makes, run for real."""
+def plans(engine: Engine, read: Callable[[Session], object], how: str = "") -> list[str]:
+    """The plan of every query that `read` makes, run for real; `how` are EXPLAIN's options."""
     found: list[str] = []
 
     def explain(connection: Any, _: Any, statement: str, parameters: Any, *__: Any) -> None:
         if statement.lstrip().upper().startswith("SELECT"):
             with connection.connection.cursor() as cursor:
-                cursor.execute(f"EXPLAIN {statement}", parameters)
-                found.append("\n".join(row[0] for row in cursor.fetchall()))
+                cursor.execute(f"EXPLAIN {how}{statement}", parameters)
+                rows = [row[0] for row in cursor.fetchall()]
+                found.append("\n".join(rows) if not how else json.dumps(rows[0]))
 
     event.listen(engine, "before_cursor_execute", explain)
     try:
@@ -118,6 +131,59 @@ def test_reads_by_an_index(full: Engine, read: Callable[[Session], object]) -> N
         assert "Seq Scan on stage" not in plan, plan
         # A sort of everything that matches would grow with the rows.
         assert "Seq Scan on batch_item" not in plan or "rows=1 " in plan, plan
+
+
+def looked_at(plan: str) -> int:
+    """The rows that a query's scans gave or threw away."""
+    nodes = [json.loads(plan)[0]["Plan"]]
+    count = 0
+    while nodes:
+        node = nodes.pop()
+        nodes += node.get("Plans", [])
+        if node["Node Type"].endswith("Scan"):
+            seen = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+            seen += node.get("Rows Removed by Index Recheck", 0)
+            count += int(seen * node["Actual Loops"])
+    return count
+
+
+def audited(filters: AuditFilter) -> Callable[[Session], object]:
+    return lambda session: list_entries(session, filters, after=None, limit=50)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        pytest.param(audited(AuditFilter()), id="audit"),
+        pytest.param(audited(AuditFilter(action="exported")), id="audit by a rare action"),
+        pytest.param(audited(AuditFilter(object_kind="webhook")), id="audit by a rare kind"),
+        pytest.param(audited(AuditFilter(principal="key:none")), id="audit by a principal"),
+        pytest.param(
+            lambda session: patients.search(session, "Person", 50), id="a part that all names have"
+        ),
+        pytest.param(lambda session: patients.search(session, "on", 50), id="two letters"),
+        pytest.param(
+            lambda session: originals_before(session, "01998c1e-0000-7000-8000-0000000180ff", 100),
+            id="originals to remove",
+        ),
+    ],
+)
+def test_looks_at_few_rows(full: Engine, read: Callable[[Session], object]) -> None:
+    """Not only by an index, but by one that holds what is asked for."""
+    for plan in plans(full, read, how="(ANALYZE, TIMING OFF, FORMAT JSON) "):
+        assert looked_at(plan) <= 300, plan
+
+
+def test_the_sweeper_looks_for_each_stage_by_its_name(full: Engine) -> None:
+    """PostgreSQL before 18 reads the whole index when a condition leaves its first column out."""
+    nobody: Any = None
+    settings = GatewaySettings.model_construct(queue_stalled_after=timedelta(minutes=1))
+    sweeper = Sweeper(full, nobody, nobody, settings)
+    (plan,) = plans(full, sweeper._started_lately)
+    (condition,) = [
+        line for line in plan.splitlines() if "Index Cond" in line and "started" in line
+    ]
+    assert "name" in condition, plan
 
 
 def test_what_deletions_look_for_has_an_index(full: Engine) -> None:

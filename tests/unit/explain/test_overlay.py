@@ -1,6 +1,7 @@
 """The pictures."""
 
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -105,3 +106,27 @@ def test_pictures_open_as_png_of_their_size() -> None:
         assert (image.format, image.mode, image.size) == ("PNG", "L", (30, 40))
     with Image.open(io.BytesIO(png(heatmap(spot_map(), (40, 30))))) as image:
         assert image.mode == "RGBA"
+
+
+def test_a_large_picture_is_made_in_bands_that_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.tile(head(seed=2)[:180, :160], (4, 5))
+    in_bands = overlay(pixels, spot_map(), Regions()), heatmap(spot_map(), pixels.shape)
+    monkeypatch.setattr("services.explain.overlay._BAND_PX", 160 * 5 * 7)
+    assert np.array_equal(overlay(pixels, spot_map(), Regions()), in_bands[0])
+    monkeypatch.setattr("services.explain.overlay._BAND_PX", pixels.size)
+    at_once = overlay(pixels, spot_map(), Regions()), heatmap(spot_map(), pixels.shape)
+    assert all(np.array_equal(*pair) for pair in zip(in_bands, at_once, strict=True))
+
+
+def test_the_memory_for_an_overlay_stays_near_that_of_its_picture() -> None:
+    """At 32 megapixels another 30 bytes a pixel are a gigabyte."""
+    pixels = np.tile(head(seed=2)[:160, :160], (12, 12))
+    tracemalloc.start()
+    try:
+        overlay(pixels, spot_map(), Regions())
+        heatmap(spot_map(), pixels.shape)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # The map at the slice's size has 4 bytes a pixel, the pictures 3 and 4.
+    assert peak < 10 * pixels.size

@@ -22,7 +22,7 @@ help:
 	@echo "make chaos  200 scans while every part is killed, frozen or emptied (see docs/operations.md)"
 	@echo "make fuzz   5,000 mutated files against a running gateway"
 	@echo "make load   how fast the API answers, with 1,000 and with 100,000 scans stored"
-	@echo "make bench  side by side with the bare work and with other servers, about 20 minutes"
+	@echo "make bench  side by side with the bare work and with other servers, about 30 minutes"
 	@echo "make schema 2,000 requests that schemathesis draws from the OpenAPI document"
 	@echo "make screenshots  the page's pictures in docs/images, from phantoms"
 	@echo "make compose-test  build the images, run the whole deployment, harm it, restore it (as root)"

@@ -39,9 +39,15 @@ class LedgerConnection(psycopg.Connection[tuple[Any, ...]]):
         if self._writing is None:
             super().commit()
             return
-        if self.pgconn.transaction_status != TransactionStatus.IDLE:
-            psycopg.Cursor(self).execute("COMMIT")
-        self._end_writing()
+        try:
+            if self.pgconn.transaction_status != TransactionStatus.IDLE:
+                psycopg.Cursor(self).execute("COMMIT")
+            self._end_writing()
+        except psycopg.Error:
+            # A commit that fails ends its transaction: SQLAlchemy rolls nothing back afterwards.
+            with contextlib.suppress(psycopg.Error):
+                self.rollback()
+            raise
 
     def rollback(self) -> None:
         """Roll back, whatever became of what was sent together."""

@@ -12,14 +12,14 @@ from services.gateway.analyses.views import STAGES, analysis_path, analysis_view
 from services.gateway.audit import record as audit
 from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.auth.principal import Principal
-from services.gateway.db.session import transaction
+from services.gateway.db.session import snapshot, transaction
 from services.gateway.db.tables import Analysis
 from services.gateway.explanations.service import require_classified
 from services.gateway.idempotency.once import OnceOnly
 from services.gateway.paging import decode_cursor, encode_cursor
 from services.gateway.pipeline import record
 from services.gateway.pipeline.assembly import Pipeline
-from services.gateway.scans.repository import snapshot, stages_of, visible
+from services.gateway.scans.repository import stages_of, visible
 
 
 class AnalysisService:

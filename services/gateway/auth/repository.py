@@ -30,10 +30,14 @@ def live_key(session: Session, key_id: str) -> ApiKey | None:
     return session.exec(select(ApiKey).where(ApiKey.id == key_id, *key_lives())).one_or_none()
 
 
+def use_is_to_be_noted(key: ApiKey) -> bool:
+    """Whether the last use that was noted is a while ago."""
+    return key.last_used_at is None or now() - key.last_used_at > _USE_NOTED_EVERY
+
+
 def note_use(session: Session, key: ApiKey) -> None:
-    """Note that a key was used, now and then."""
-    if key.last_used_at is None or now() - key.last_used_at > _USE_NOTED_EVERY:
-        session.execute(update(ApiKey).where(col(ApiKey.id) == key.id).values(last_used_at=now()))
+    """Note that a key was used."""
+    session.execute(update(ApiKey).where(col(ApiKey.id) == key.id).values(last_used_at=now()))
 
 
 def list_keys(session: Session) -> list[ApiKey]:

@@ -15,7 +15,7 @@ from services.gateway.auth import repository
 from services.gateway.auth.oidc import OidcVerifier
 from services.gateway.auth.principal import Principal
 from services.gateway.auth.secrets import ServerSecret, new_token, same
-from services.gateway.db.session import transaction
+from services.gateway.db.session import one_statement, transaction
 from services.gateway.db.tables import ApiKey, BrowserSession, LinkCode, now
 from services.gateway.idempotency.once import OnceOnly
 
@@ -60,16 +60,18 @@ class AccessService:
         if parts is None:
             raise Unauthenticated
         key_id, secret = parts.groups()
-        with transaction(self._engine) as session:
+        with one_statement(self._engine) as session:
             key = repository.live_key(session, key_id)
-            if key is None or not same(key.secret_mac, self._key_mac(key_id, secret)):
-                raise Unauthenticated
-            repository.note_use(session, key)
+        if key is None or not same(key.secret_mac, self._key_mac(key_id, secret)):
+            raise Unauthenticated
+        if repository.use_is_to_be_noted(key):
+            with one_statement(self._engine) as session:
+                repository.note_use(session, key)
         return _principal_of(key.id, key.role)
 
     def by_cookie(self, token: str) -> Principal:
         """The caller with this session; raises `Unauthenticated`."""
-        with transaction(self._engine) as session:
+        with one_statement(self._engine) as session:
             found = repository.open_session(session, self._secret.mac("session", token))
         if found is None:
             raise Unauthenticated("The session has ended. Sign in again.")

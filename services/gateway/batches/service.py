@@ -21,7 +21,7 @@ from services.gateway.batches.results import ResultRow, csv_pieces
 from services.gateway.batches.summary import print_summary, summary_or_none
 from services.gateway.batches.upload import BatchUpload, Caller, Stopping
 from services.gateway.batches.views import batch_view, summary_view
-from services.gateway.db.session import transaction
+from services.gateway.db.session import snapshot, transaction
 from services.gateway.db.tables import Batch, BatchItem, Patient, Review, Scan
 from services.gateway.paging import decode_cursor, encode_cursor
 from services.gateway.pipeline.assembly import Pipeline
@@ -29,7 +29,7 @@ from services.gateway.pipeline.record import input_digest
 from services.gateway.scans.artefacts import MEDIA_TYPES, Artefact, StoredArtefact
 from services.gateway.scans.conditions import names_tag
 from services.gateway.scans.intake import Intake
-from services.gateway.scans.repository import newest_reviews, snapshot, stages_of_many
+from services.gateway.scans.repository import newest_reviews, stages_of_many
 from services.gateway.scans.views import Stages, scan_view
 
 PDF = MEDIA_TYPES[Artefact.REPORT]

@@ -18,10 +18,10 @@ from services.gateway.audit import record as audit
 from services.gateway.audit.record import ObjectKind
 from services.gateway.auth.principal import Principal
 from services.gateway.batches import repository as batches
-from services.gateway.db.session import transaction
+from services.gateway.db.session import snapshot, transaction
 from services.gateway.db.tables import Scan, ScanEvent
 from services.gateway.events import repository
-from services.gateway.scans.repository import snapshot, visible
+from services.gateway.scans.repository import visible
 from services.gateway.scans.service import ScanService
 
 # Sequences of different scans are drawn before their transactions commit: one that is lower may

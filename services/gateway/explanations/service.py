@@ -13,7 +13,7 @@ from neuroscan.contracts.results import ExplainResult
 from services.gateway.audit import record as audit
 from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.auth.principal import Principal
-from services.gateway.db.session import transaction
+from services.gateway.db.session import snapshot, transaction
 from services.gateway.db.tables import Explanation, Scan, Stage
 from services.gateway.explanations import repository
 from services.gateway.explanations.views import explanation_path, further_explanation
@@ -22,7 +22,7 @@ from services.gateway.paging import decode_cursor, encode_cursor
 from services.gateway.pipeline import record
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans.artefacts import Artefact, StoredArtefact, explanation_key, fetch
-from services.gateway.scans.repository import snapshot, stages_of, visible
+from services.gateway.scans.repository import stages_of, visible
 
 
 class ExplanationService:

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from neuroscan.contracts.problems import IdempotencyConflict, IdempotencyInProgress, InvalidRequest
 from neuroscan.settings import GatewaySettings
-from services.gateway.db.session import transaction
+from services.gateway.db.session import one_statement
 from services.gateway.db.tables import IdempotencyKey
 from services.gateway.idempotency import repository
 from services.gateway.idempotency.repository import KeyUse
@@ -48,11 +48,11 @@ def claim(engine: Engine, settings: GatewaySettings, use: KeyUse) -> Idempotency
     """
     ends = time.monotonic() + _WAIT_S
     while True:
-        with transaction(engine) as session:
-            if repository.claim_key(
-                session, use, hold=_HOLD, lifetime=settings.idempotency_lifetime
-            ):
+        lifetime = settings.idempotency_lifetime
+        with one_statement(engine) as session:
+            if repository.claim_key(session, use, hold=_HOLD, lifetime=lifetime):
                 return None
+        with one_statement(engine) as session:
             row = repository.key_row(session, use)
         if row is not None and row.fingerprint != use.fingerprint:
             raise IdempotencyConflict
@@ -65,5 +65,5 @@ def claim(engine: Engine, settings: GatewaySettings, use: KeyUse) -> Idempotency
 
 def release(engine: Engine, use: KeyUse) -> None:
     """Forget a key whose request came to nothing."""
-    with transaction(engine) as session:
+    with one_statement(engine) as session:
         repository.release_key(session, use)

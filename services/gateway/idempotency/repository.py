@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, delete
 
 from neuroscan.contracts.problems import IdempotencyInProgress
+from services.gateway.db.session import at_end
 from services.gateway.db.tables import IdempotencyKey, now
 
 
@@ -85,23 +86,21 @@ def bind_key(
 ) -> None:
     """Say what the key's request made, in the same transaction.
 
-    Raises `IdempotencyInProgress` when another request took the key over in the meantime.
+    What it made need not be written yet. Raises `IdempotencyInProgress` when another request took
+    the key over in the meantime.
     """
     unbound = col(IdempotencyKey.bound).is_(False)
-    bound = session.execute(
-        update(IdempotencyKey)
-        .where(use.matches(), unbound, col(IdempotencyKey.fingerprint) == use.fingerprint)
-        .values(
-            bound=True,
-            scan_id=scan_id,
-            batch_id=batch_id,
-            patient_id=patient_id,
-            response=response,
+    with session.no_autoflush:
+        bound = session.execute(
+            update(IdempotencyKey)
+            .where(use.matches(), unbound, col(IdempotencyKey.fingerprint) == use.fingerprint)
+            .values(bound=True, response=response)
+            .returning(col(IdempotencyKey.key))
         )
-        .returning(col(IdempotencyKey.key))
-    )
     if bound.scalar_one_or_none() is None:
         raise IdempotencyInProgress(retry_after_s=1)
+    made = {"scan_id": scan_id, "batch_id": batch_id, "patient_id": patient_id}
+    at_end(session, update(IdempotencyKey).where(use.matches()).values(made))
 
 
 def release_key(session: Session, use: KeyUse) -> None:

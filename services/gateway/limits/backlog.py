@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from neuroscan.contracts.problems import Overloaded, Unavailable
 from neuroscan.telemetry import get_logger
-from services.gateway.db.session import transaction
+from services.gateway.db.session import one_statement
 from services.gateway.db.tables import now
 from services.gateway.limits import repository
 
@@ -38,7 +38,7 @@ class Backlog:
 
     def _look(self) -> bool:
         try:
-            with transaction(self._engine) as session:
+            with one_statement(self._engine) as session:
                 too_long = repository.single_waits_since(session, now() - self._longest)
         except Unavailable:
             # The call itself says so better.

@@ -128,6 +128,7 @@ def export_patient(
 
 @router.get(
     "/{patient_id}/scans",
+    response_model=History,
     dependencies=[CLINICIAN],
     responses=responses(problems.NotFound, problems.BadCursor, problems.InvalidRequest),
 )
@@ -137,6 +138,7 @@ def patient_history(
     patient_id: PatientId,
     limit: LimitQuery = 50,
     cursor: CursorQuery = None,
-) -> History:
+) -> Response:
     """The patient's scans, newest first, with the trend of area and confidence."""
-    return patients.history(patient_id, principal, cursor=cursor, limit=limit)
+    history = patients.history(patient_id, principal, cursor=cursor, limit=limit)
+    return Response(history, media_type="application/json")

@@ -15,12 +15,12 @@ from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.audit.repository import AuditFilter, list_entries
 from services.gateway.audit.views import audit_entry
 from services.gateway.auth.principal import Principal
-from services.gateway.db.session import transaction
+from services.gateway.db.session import snapshot, transaction
 from services.gateway.db.tables import Audit, Json
 from services.gateway.patients import export_repository
 from services.gateway.pipeline import keys
 from services.gateway.pipeline.assembly import Pipeline
-from services.gateway.scans.repository import newest_reviews, snapshot, stages_of_many
+from services.gateway.scans.repository import newest_reviews, stages_of_many
 from services.gateway.scans.views import scan_view
 from services.gateway.zips import ZipEntry
 

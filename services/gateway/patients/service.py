@@ -12,13 +12,13 @@ from neuroscan.telemetry import get_logger
 from services.gateway.audit import record as audit
 from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.auth.principal import Principal
-from services.gateway.db.session import transaction
+from services.gateway.db.session import transaction, writes_only
 from services.gateway.db.tables import Patient, now
 from services.gateway.idempotency.once import OnceOnly
 from services.gateway.paging import decode_cursor, encode_cursor
 from services.gateway.patients import repository
 from services.gateway.patients.export import Export
-from services.gateway.patients.history import TREND_SCANS_MAX, History, trend_of
+from services.gateway.patients.history import TREND_SCANS_MAX, trend_of
 from services.gateway.patients.views import patient_path, patient_view
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.pipeline.renewal import renew_reports
@@ -127,13 +127,16 @@ class PatientService:
         log.info("patient.exported", patient_id=patient_id)
         return zip_stream(Export(self._pipeline, view, by).entries())
 
-    def history(self, patient_id: str, by: Principal, *, cursor: str | None, limit: int) -> History:
-        """The patient's scans, newest first, with the trend."""
-        self.get(patient_id, by)
-        page = self._scans.list(ScanFilter(patient_id=patient_id), by, cursor=cursor, limit=limit)
+    def history(self, patient_id: str, by: Principal, *, cursor: str | None, limit: int) -> bytes:
+        """The JSON of a `History`: the patient's scans, newest first, with the trend."""
         with transaction(self._engine) as session:
+            _found(session, patient_id)
             trend = trend_of(repository.trend_scans(session, patient_id, TREND_SCANS_MAX))
-        return History(items=page.items, next_cursor=page.next_cursor, trend=trend)
+            writes_only(session)
+            audit.note_reads(session, by, ObjectKind.PATIENT, [patient_id])
+        filters = ScanFilter(patient_id=patient_id)
+        page = self._scans.listed(filters, by, cursor=cursor, limit=limit)
+        return page.json(trend=trend.model_dump_json().encode())
 
 
 def _found(session: Session, patient_id: str) -> Patient:

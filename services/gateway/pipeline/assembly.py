@@ -13,7 +13,7 @@ from neuroscan.telemetry import get_logger
 from services.gateway.db.session import make_engine, transaction
 from services.gateway.pipeline import record
 from services.gateway.pipeline.clients import InferenceClient, ReportsClient
-from services.gateway.pipeline.publish import Publisher
+from services.gateway.pipeline.publish import Publisher, Sending
 
 DATABASE_PATIENCE_S = 15.0
 
@@ -61,9 +61,9 @@ class Pipeline:
         self.reports.close()
         self.engine.dispose()
 
-    def follow(self, recorded: record.Recorded) -> None:
+    def follow(self, recorded: record.Recorded, sending: Sending | None = None) -> None:
         """Do what follows from a record, after its commit."""
-        self.publisher.publish_soon(recorded.publish)
+        self.publisher.send_soon(sending)
         if recorded.discard:
             try:
                 self.storage.delete_prefix(recorded.discard)
@@ -75,6 +75,15 @@ class Pipeline:
     def save(self, result: record.StageResult) -> None:
         """Record a stage's result and do what follows; waits a while for a lost database."""
         for attempt in patiently(DATABASE_PATIENCE_S):
-            with attempt, transaction(self.engine) as session:
-                recorded = record.record(session, result)
-        self.follow(recorded)
+            with attempt:
+                follows = self._record(result)
+        self.follow(*follows)
+
+    def save_at_once(self, result: record.StageResult) -> None:
+        """The same, without any patience for the database: raises `Unavailable`."""
+        self.follow(*self._record(result))
+
+    def _record(self, result: record.StageResult) -> tuple[record.Recorded, Sending | None]:
+        with transaction(self.engine) as session:
+            recorded = record.record(session, result)
+            return recorded, self.publisher.prepare(session, recorded)

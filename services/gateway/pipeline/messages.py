@@ -12,7 +12,7 @@ from neuroscan.contracts.results import ExplainResult, InferenceResult
 from neuroscan.queues import stage_queue
 from services.gateway.db.tables import OWN_TRACK, Explanation, Scan, Stage
 from services.gateway.pipeline.keys import attempt_prefix, slice_key
-from services.gateway.pipeline.record import StageRef
+from services.gateway.pipeline.record import Held, StageRef
 
 Stages = dict[StageName, Stage]
 
@@ -41,7 +41,16 @@ def stage_message(session: Session, ref: StageRef) -> StageMessage | None:
     scan = session.get(Scan, ref.scan_id)
     if scan is None:
         return None
-    stages = _stages(session, ref)
+    return _message(session, scan, _stages(session, ref), ref)
+
+
+def message_of(session: Session, held: Held, ref: StageRef) -> StageMessage | None:
+    """The same from rows that the transaction holds already."""
+    rows = sorted(held.stages.values(), key=lambda stage: stage.track)
+    return _message(session, held.scan, {StageName(row.name): row for row in rows}, ref)
+
+
+def _message(session: Session, scan: Scan, stages: Stages, ref: StageRef) -> StageMessage | None:
     stage = stages.get(ref.name)
     # None: the scan was deleted between the two queries.
     if stage is None or stage.track != ref.track or stage.state != StageState.QUEUED:

@@ -10,13 +10,13 @@ from neuroscan.contracts.problems import NeuroscanError, StageFailed, Unavailabl
 from neuroscan.contracts.report import ReportPictures, ReportRequest
 from neuroscan.process import code_version
 from neuroscan.telemetry import get_logger
-from services.gateway.db.session import transaction
-from services.gateway.db.tables import Patient, Scan
+from services.gateway.db.session import one_statement, transaction
+from services.gateway.db.tables import Patient
 from services.gateway.patients.views import patient_view
 from services.gateway.pipeline import record, results
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.pipeline.keys import slice_key
-from services.gateway.scans.repository import newest_review, stages_of
+from services.gateway.scans.repository import found
 from services.gateway.scans.views import explain_result, scan_view
 
 REPORT_OBJECT = "report.pdf"
@@ -93,16 +93,18 @@ def _reported_failures(pipeline: Pipeline, task: RecorderTask) -> Iterator[None]
 
 
 def _report_request(pipeline: Pipeline, scan_id: str) -> ReportRequest:
-    with transaction(pipeline.engine) as session:
-        scan = session.get_one(Scan, scan_id)
-        stages = stages_of(session, scan_id)
-        patient = session.get(Patient, scan.patient_id) if scan.patient_id else None
-        review = newest_review(session, scan_id)
+    with one_statement(pipeline.engine) as session:
+        shown = found(session, scan_id, None)
+    scan, stages = shown.scan, shown.stages
+    patient = None
+    if scan.patient_id is not None:
+        with one_statement(pipeline.engine) as session:
+            patient = session.get(Patient, scan.patient_id)
     explained = explain_result(stages)
     earlier = stages[StageName.REPORT].output
     storage = pipeline.storage
     return ReportRequest(
-        scan=scan_view(scan, stages, review),
+        scan=scan_view(scan, stages, shown.review),
         patient=patient_view(patient) if patient else None,
         notes=scan.notes,
         pictures=ReportPictures.model_construct(

@@ -1,15 +1,18 @@
 """Send queued stages to the broker, after the commit, without ever holding up a request."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from contextvars import copy_context
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import redis
 from kombu.exceptions import OperationalError
 from sqlalchemy import Engine, Update, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import col
+from sqlmodel import Session, col
 from structlog.contextvars import bound_contextvars
 
 from neuroscan.contracts.enums import StageState
@@ -25,15 +28,24 @@ from neuroscan.queues import (
 from neuroscan.settings import BrokerSettings
 from neuroscan.telemetry import get_logger
 from neuroscan.tracing import Kind, note, span
-from services.gateway.db.session import transaction
+from services.gateway.db.session import one_statement, transaction
 from services.gateway.db.tables import Stage, now
-from services.gateway.pipeline.messages import StageMessage, stage_message
-from services.gateway.pipeline.record import StageRef
+from services.gateway.pipeline.messages import StageMessage, message_of, stage_message
+from services.gateway.pipeline.record import Recorded, StageRef
 
 log = get_logger(__name__)
 
 # Each call to the broker ends within this; the sweeper sends what could not be sent.
 _SOCKET_TIMEOUT_S = 0.4
+
+
+@dataclass(frozen=True)
+class Sending:
+    """A message that the ledger says was sent at `sent_at`, and that is to be sent right now."""
+
+    ref: StageRef
+    message: StageMessage
+    sent_at: datetime
 
 
 class Publisher:
@@ -49,36 +61,70 @@ class Publisher:
 
     def publish_soon(self, ref: StageRef | None) -> None:
         """Publish, but come back within the limit whatever the broker does; never raises."""
-        if ref is None:
-            return
-        # In the context of the request or message at hand: its trace goes on.
-        publishing = self._threads.submit(copy_context().run, self._publish_quietly, ref)
-        try:
-            publishing.result(self._limit.total_seconds())
-        except FutureTimeoutError:
+        if ref is not None:
             # One that has not begun is left to the sweeper, so that none pile up.
-            publishing.cancel()
-            log.warning("publish.slow", scan_id=ref.scan_id, stage=ref.name)
+            self._soon(ref, lambda: self.publish(ref))
 
     def publish(self, ref: StageRef) -> bool:
         """Send the stage's message; False when the broker did not take it.
 
         The time is noted before: a worker's `started` counts only for a stage that was sent.
         """
-        sent_at = now()
         with transaction(self._engine) as session:
             message = stage_message(session, ref)
             if message is None:
                 return True
+            sending = Sending(ref, message, now())
             waiting = _waiting(ref, message.task.attempt)
-            session.execute(waiting.values(published_at=sent_at))
-        if self._send(message, ref):
+            session.execute(waiting.values(published_at=sending.sent_at))
+        return self._send_or_take_back(sending)
+
+    def prepare(self, session: Session, recorded: Recorded) -> Sending | None:
+        """Note the next stage as sent, in the very transaction that queues it.
+
+        To be followed by `send_soon` after the commit; what dies in between leaves a message
+        without a marker, which the sweeper finds.
+        """
+        if recorded.publish is None or recorded.held is None:
+            return None
+        message = message_of(session, recorded.held, recorded.publish)
+        if message is None:
+            return None
+        stage = recorded.held.stage(recorded.publish)
+        stage.published_at = now()
+        return Sending(recorded.publish, message, stage.published_at)
+
+    def send_soon(self, sending: Sending | None) -> None:
+        """Send what was noted, but come back within the limit; never raises."""
+        if sending is not None and not self._soon(
+            sending.ref, lambda: self._send_or_take_back(sending)
+        ):
+            with suppress(Unavailable, SQLAlchemyError):
+                self._take_back(sending)
+
+    def _soon(self, ref: StageRef, act: Callable[[], object]) -> bool:
+        """Act within the limit, in another thread; False when it has not even begun by then."""
+        # In the context of the request or message at hand: its trace goes on.
+        publishing = self._threads.submit(copy_context().run, _quietly, ref, act)
+        try:
+            publishing.result(self._limit.total_seconds())
+        except FutureTimeoutError:
+            log.warning("publish.slow", scan_id=ref.scan_id, stage=ref.name)
+            return not publishing.cancel()
+        return True
+
+    def _send_or_take_back(self, sending: Sending) -> bool:
+        if self._send(sending.message, sending.ref):
             return True
-        with transaction(self._engine) as session:
-            # Somebody else may have sent it since.
-            unsent = waiting.where(col(Stage.published_at) == sent_at)
-            session.execute(unsent.values(published_at=None))
+        self._take_back(sending)
         return False
+
+    def _take_back(self, sending: Sending) -> None:
+        """Let the sweeper send it, unless somebody else has sent it since."""
+        with one_statement(self._engine) as session:
+            waiting = _waiting(sending.ref, sending.message.task.attempt)
+            unsent = waiting.where(col(Stage.published_at) == sending.sent_at)
+            session.execute(unsent.values(published_at=None))
 
     def lost_markers(self, keys: list[str]) -> set[str]:
         """Those keys whose marker is gone or was set in a broker process that has since ended.
@@ -106,13 +152,6 @@ class Publisher:
         """Release threads and connections."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._app.close()
-
-    def _publish_quietly(self, ref: StageRef) -> None:
-        try:
-            self.publish(ref)
-        except (Unavailable, SQLAlchemyError) as error:
-            # The stage stays queued in the ledger; the sweeper publishes it.
-            log.warning("publish.failed", scan_id=ref.scan_id, error=type(error).__name__)
 
     def _send(self, message: StageMessage, ref: StageRef) -> bool:
         with (
@@ -145,6 +184,14 @@ class Publisher:
 
     def _broker_process(self) -> str:
         return self._broker.info("server")["run_id"]
+
+
+def _quietly(ref: StageRef, act: Callable[[], object]) -> None:
+    try:
+        act()
+    except (Unavailable, SQLAlchemyError) as error:
+        # The stage stays queued in the ledger; the sweeper publishes it.
+        log.warning("publish.failed", scan_id=ref.scan_id, error=type(error).__name__)
 
 
 def _waiting(ref: StageRef, attempt: int) -> Update:

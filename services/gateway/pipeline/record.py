@@ -8,17 +8,30 @@ was made anew (`renewal`) takes the place of the scan's own.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import cast
 
-from sqlmodel import Session, select
+from sqlalchemy import insert
+from sqlalchemy.orm import QueryableAttribute, defer, undefer
+from sqlmodel import Session, col, select
 
 from neuroscan.contracts.enums import ScanState, StageName, StageState
 from neuroscan.contracts.messages import Failed, Finished, RecorderTask, Started
 from neuroscan.contracts.problems import Problem, StageTimedOut, Unavailable
 from neuroscan.contracts.results import InferenceResult
 from neuroscan.contracts.spatial import MeasureResult
-from services.gateway.db.tables import OWN_TRACK, STAGE_ORDER, Json, Scan, ScanEvent, Stage, now
+from services.gateway.db.session import at_end
+from services.gateway.db.tables import (
+    OWN_TRACK,
+    STAGE_ORDER,
+    Json,
+    Scan,
+    ScanEvent,
+    Stage,
+    Webhook,
+    now,
+)
 from services.gateway.pipeline import metrics
 from services.gateway.pipeline.keys import scan_prefix
 from services.gateway.scans.repository import order_erasures
@@ -45,14 +58,32 @@ class StageRef:
 
 
 @dataclass(frozen=True)
+class Held:
+    """A scan whose row is locked, with the stages of its own track and of another.
+
+    `heard` is False when there is no webhook at all.
+    """
+
+    scan: Scan
+    stages: dict[tuple[str, str], Stage]
+    heard: bool
+
+    def stage(self, ref: StageRef) -> Stage:
+        """The stage that is meant; `KeyError` when there is none."""
+        return self.stages[ref.track, ref.name]
+
+
+@dataclass(frozen=True)
 class Recorded:
     """What follows from a record: a stage to publish, objects that nobody needs.
 
-    The objects lie below their scan's prefix, so that they go with the scan at the latest.
+    The objects lie below their scan's prefix, so that they go with the scan at the latest. `held`
+    is what a message for the stage is made of, as long as the transaction lasts.
     """
 
     publish: StageRef | None = None
     discard: str | None = None
+    held: Held | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -79,10 +110,11 @@ def input_digest(*parts: str) -> str:
 
 def record(session: Session, result: StageResult) -> Recorded:
     """Commit the first result of a stage and queue the next stage; drop every later one."""
-    scan = _lock(session, result.ref.scan_id)
-    if scan is None:
+    # The message of the stage after `explain` holds what the two before it found.
+    held = _hold(session, result.ref, outputs=result.ref.name is StageName.EXPLAIN)
+    if held is None:
         return _of_no_scan(session, result.ref.scan_id)
-    stage = _stage(session, result.ref)
+    scan, stage = held.scan, held.stage(result.ref)
     if stage.state in _OVER or stage.input_digest != result.digest:
         metrics.stage_ended(session, stage, "late")
         unused = result.prefix if result.prefix != stage.prefix else None
@@ -100,12 +132,12 @@ def record(session: Session, result: StageResult) -> Recorded:
     discard = None
     if stage.track == OWN_TRACK:
         _note_on_scan(scan, result)
-        _changed(session, scan, stage, state=STATE_AFTER[result.ref.name])
+        _changed(session, scan, stage, state=STATE_AFTER[result.ref.name], heard=held.heard)
     else:
         if result.ref.name is StageName.REPORT:
-            discard = _replace_report(session, stage)
+            discard = _replace_report(held, stage)
         _changed(session, scan, stage)
-    return Recorded(publish=_queue_next(session, scan, stage), discard=discard)
+    return Recorded(publish=_queue_next(held, stage), discard=discard, held=held)
 
 
 def started(session: Session, message: Started, lease: timedelta) -> None:
@@ -115,10 +147,10 @@ def started(session: Session, message: Started, lease: timedelta) -> None:
 
 def start(session: Session, ref: StageRef, attempt: int, lease: timedelta) -> Stage | None:
     """Queued → running under a lease; None when the stage is not waiting for this attempt."""
-    scan = _lock(session, ref.scan_id)
-    if scan is None:
+    held = _hold(session, ref)
+    if held is None:
         return None
-    stage = _stage(session, ref)
+    stage = held.stage(ref)
     if stage.state != StageState.QUEUED or stage.attempt != attempt:
         return None
     if stage.published_at is None:
@@ -128,8 +160,8 @@ def start(session: Session, ref: StageRef, attempt: int, lease: timedelta) -> St
     stage.state = StageState.RUNNING
     stage.started_at = now()
     stage.lease_until = now() + lease
-    metrics.stage_started(session, scan, stage)
-    _changed(session, scan, stage)
+    metrics.stage_started(session, held.scan, stage)
+    _changed(session, held.scan, stage)
     return stage
 
 
@@ -147,10 +179,10 @@ def attempt_failed(
 
     A part of the system that did not answer spends no attempt; anything else does.
     """
-    scan = _lock(session, ref.scan_id)
-    if scan is None:
+    held = _hold(session, ref)
+    if held is None:
         return False
-    stage = _stage(session, ref)
+    scan, stage = held.scan, held.stage(ref)
     if stage.state not in _OVER and stage.attempt == attempt:
         if problem.code == Unavailable.code:
             metrics.stage_ended(session, stage, "put_back", problem.code)
@@ -276,26 +308,25 @@ def _note_on_scan(scan: Scan, result: StageResult) -> None:
         scan.geometry = measured.geometry.model_dump(mode="json")
 
 
-def _replace_report(session: Session, renewed: Stage) -> str | None:
+def _replace_report(held: Held, renewed: Stage) -> str | None:
     """Put a report that was made anew in the place of the scan's; says where the old one lies."""
-    own = _stage(session, StageRef(renewed.scan_id, StageName.REPORT))
+    own = held.stage(StageRef(renewed.scan_id, StageName.REPORT))
     old = own.prefix
     own.output = renewed.output
     own.prefix = renewed.prefix
     own.code_version = renewed.code_version
-    session.add(own)
     return old if old != renewed.prefix else None
 
 
-def _queue_next(session: Session, scan: Scan, done: Stage) -> StageRef | None:
+def _queue_next(held: Held, done: Stage) -> StageRef | None:
     """Queue the stage after this one, if the track has one."""
+    scan = held.scan
     later = STAGE_ORDER[STAGE_ORDER.index(StageName(done.name)) + 1 :]
-    following = session.get(Stage, (scan.id, done.track, later[0])) if later else None
+    following = held.stages.get((done.track, later[0])) if later else None
     if following is None:
         return None
     following.input_digest = input_digest(scan.sha256, done.input_digest, done.model_version or "")
     queue_stage(following)
-    session.add(following)
     return StageRef(scan.id, later[0], done.track)
 
 
@@ -341,6 +372,29 @@ def _lock(session: Session, scan_id: str) -> Scan | None:
     return session.get(Scan, scan_id, with_for_update=True)
 
 
+def _hold(session: Session, ref: StageRef, *, outputs: bool = False) -> Held | None:
+    """As `_lock`, with the stages of the scan's own track and the ref's, in one query.
+
+    The stages are locked too: what a query finds beside a row that it had to wait for is otherwise
+    as it was before the wait. Their outputs are read only if asked for, or when they are used. None
+    when there is no scan.
+    """
+    output = cast("QueryableAttribute[Json | None]", Stage.output)
+    rows = session.execute(
+        select(Scan, Stage, select(Webhook.id).exists())
+        .join(Stage, col(Stage.scan_id) == col(Scan.id))
+        .where(Scan.id == ref.scan_id, col(Stage.track).in_((OWN_TRACK, ref.track)))
+        .options(undefer(output) if outputs else defer(output))
+        .with_for_update(of=(Scan, Stage))
+        .execution_options(populate_existing=True)
+    ).all()
+    if not rows:
+        return None
+    stages = {(stage.track, stage.name): stage for _, stage, _ in rows}
+    scan, _, heard = rows[0]
+    return Held(scan, stages, heard)
+
+
 def _stage(session: Session, ref: StageRef) -> Stage:
     return session.get_one(Stage, (ref.scan_id, ref.track, ref.name))
 
@@ -358,9 +412,17 @@ def _state_before(name: StageName) -> ScanState:
 
 
 def _changed(
-    session: Session, scan: Scan, stage: Stage | None, *, state: ScanState | None = None
+    session: Session,
+    scan: Scan,
+    stage: Stage | None,
+    *,
+    state: ScanState | None = None,
+    heard: bool = True,
 ) -> None:
-    """Give the scan a new version, and a new state if there is one, and say so in an event."""
+    """Give the scan a new version, and a new state if there is one, and say so in an event.
+
+    Nobody is told of it when it is known that nobody has `heard`.
+    """
     if state is not None:
         scan.state = state
     scan.version += 1
@@ -369,16 +431,22 @@ def _changed(
     if stage is not None:
         session.add(stage)
     if state is not None:
-        outbox.enqueue(session, scan)
+        if heard:
+            outbox.enqueue(session, scan)
         if state.final:
             metrics.scan_came_to(session, scan, state)
-    session.add(
-        ScanEvent(
-            scan_id=scan.id,
-            version=scan.version,
-            state=scan.state,
-            track=stage.track if stage else OWN_TRACK,
-            stage=stage.name if stage else None,
-            stage_state=stage.state if stage else None,
-        )
+    note_event(session, scan, stage)
+
+
+def note_event(session: Session, scan: Scan, stage: Stage | None = None) -> None:
+    """Write a scan's present version down as an event; its sequence is drawn under the lock."""
+    event = insert(ScanEvent.__table__).values(  # type: ignore[attr-defined]
+        scan_id=scan.id,
+        at=now(),
+        version=scan.version,
+        state=scan.state,
+        track=stage.track if stage else OWN_TRACK,
+        stage=stage.name if stage else None,
+        stage_state=stage.state if stage else None,
     )
+    at_end(session, event.inline())

@@ -18,7 +18,7 @@ from neuroscan.queues import marker_key, stage_queue
 from neuroscan.settings import GatewaySettings
 from neuroscan.storage import Storage
 from neuroscan.telemetry import get_logger
-from services.gateway.db.session import transaction
+from services.gateway.db.session import one_statement, transaction
 from services.gateway.db.tables import Erasure, IdempotencyKey, Scan, Stage, now
 from services.gateway.pipeline.messages import in_batch
 from services.gateway.pipeline.publish import Publisher
@@ -116,7 +116,7 @@ class Sweeper:
         return time.monotonic() - self._troubled_at > _CALM_AFTER_S
 
     def _take_back_run_out_leases(self) -> None:
-        with transaction(self._engine) as session:
+        with one_statement(self._engine) as session:
             late = session.exec(
                 select(Stage.scan_id, Stage.name, Stage.track)
                 .where(Stage.state == StageState.RUNNING, col(Stage.lease_until) < now())
@@ -211,7 +211,7 @@ class Sweeper:
         return newest
 
     def _forget_old_keys(self) -> None:
-        with transaction(self._engine) as session:
+        with one_statement(self._engine) as session:
             session.execute(delete(IdempotencyKey).where(col(IdempotencyKey.expires_at) < now()))
 
     def _erase(self) -> None:
@@ -219,7 +219,7 @@ class Sweeper:
 
         What was erased is written down in the store too, before the order goes.
         """
-        with transaction(self._engine) as session:
+        with one_statement(self._engine) as session:
             pending = session.exec(
                 select(Erasure.prefix)
                 .where(col(Erasure.asked_at) < now() - _ERASE_AFTER)

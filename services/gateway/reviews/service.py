@@ -8,12 +8,12 @@ from neuroscan.contracts.scan import ScanView
 from services.gateway.audit import record as audit
 from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.auth.principal import Principal
-from services.gateway.db.session import transaction
+from services.gateway.db.session import snapshot, transaction
 from services.gateway.db.tables import Review, now
 from services.gateway.pipeline import record
 from services.gateway.pipeline.renewal import renew_reports
 from services.gateway.reviews import repository
-from services.gateway.scans.repository import snapshot, stages_of
+from services.gateway.scans.repository import stages_of
 from services.gateway.scans.views import classification, scan_view
 
 

@@ -15,11 +15,11 @@ from neuroscan.storage import ObjectNotFound, Storage
 from services.gateway.audit import record as audit
 from services.gateway.audit.record import ObjectKind
 from services.gateway.auth.principal import Principal
-from services.gateway.db.session import transaction
+from services.gateway.db.session import snapshot, transaction
 from services.gateway.db.tables import Scan
 from services.gateway.pipeline import keys
 from services.gateway.scans.conditions import names_tag
-from services.gateway.scans.repository import snapshot, stages_of, visible
+from services.gateway.scans.repository import stages_of, visible
 from services.gateway.scans.views import Stages, explain_result
 
 # More digits than any file needs are no range that is understood, and so are ignored.

@@ -129,6 +129,7 @@ async def submit_scan(  # noqa: PLR0913, PLR0917 - FastAPI binds the form's fiel
 
 @router.get(
     "",
+    response_model=ScanPage,
     dependencies=[SUBMITTER],
     responses=responses(problems.BadCursor, problems.InvalidRequest),
 )
@@ -142,7 +143,7 @@ def list_scans(  # noqa: PLR0913, PLR0917 - one for each filter
     created_after: Moment | None = None,
     limit: LimitQuery = 50,
     cursor: CursorQuery = None,
-) -> ScanPage:
+) -> Response:
     """Scans, newest first."""
     filters = ScanFilter(
         patient_id=str(patient_id) if patient_id else None,
@@ -151,7 +152,8 @@ def list_scans(  # noqa: PLR0913, PLR0917 - one for each filter
         reference=_storable(reference),
         created_after=in_utc("created_after", created_after) if created_after else None,
     )
-    return scans.list(filters, principal, cursor=cursor, limit=limit)
+    page = scans.listed(filters, principal, cursor=cursor, limit=limit)
+    return Response(page.json(), media_type="application/json")
 
 
 @router.get(
@@ -172,6 +174,8 @@ async def read_scan(
     if_none_match: IfNoneMatch = None,
 ) -> Response | ScanView:
     """The scan as it is now, or at its next change when `wait` is given."""
+    if not wait and if_none_match is None:
+        return _answer(response, await run_sync(scans.get, scan_id, principal))
     version, state = await run_sync(scans.version, scan_id, principal)
     known = _known_version(if_none_match, version)
     if wait and version == known and not state_is_final(state):
@@ -182,15 +186,9 @@ async def read_scan(
             read=lambda: scans.version(scan_id, principal),
             unchanged=lambda found: found[0] == known and not state_is_final(found[1]),
         )
-    headers = {"ETag": _etag(version)}
-    if not state_is_final(state):
-        headers["Retry-After"] = str(RETRY_AFTER_S)
     if if_none_match is not None and version == known:
-        return Response(status_code=304, headers=headers)
-    scan = await run_sync(scans.get, scan_id, principal)
-    headers["ETag"] = _etag(scan.version)
-    response.headers.update(headers)
-    return scan
+        return Response(status_code=304, headers=_scan_headers(version, state))
+    return _answer(response, await run_sync(scans.get, scan_id, principal))
 
 
 @router.post(
@@ -212,6 +210,18 @@ def cancel_scan(scans: Scans, principal: CurrentPrincipal, scan_id: ScanId) -> S
 def delete_scan(scans: Scans, principal: CurrentPrincipal, scan_id: ScanId) -> None:
     """Remove a scan and everything made from it."""
     scans.delete(scan_id, principal)
+
+
+def _answer(response: Response, scan: ScanView) -> ScanView:
+    response.headers.update(_scan_headers(scan.version, scan.state))
+    return scan
+
+
+def _scan_headers(version: int, state: str) -> dict[str, str]:
+    headers = {"ETag": _etag(version)}
+    if not state_is_final(state):
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    return headers
 
 
 def state_is_final(state: str) -> bool:

@@ -24,12 +24,11 @@ from services.gateway.audit import record as audit
 from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.auth.principal import Principal
 from services.gateway.batches.place import BatchPlace
-from services.gateway.db.session import transaction
+from services.gateway.db.session import one_statement, transaction, writes_only
 from services.gateway.db.tables import (
     STAGE_ORDER,
     Patient,
     Scan,
-    ScanEvent,
     Stage,
     now,
 )
@@ -41,6 +40,7 @@ from services.gateway.pipeline.record import StageRef
 from services.gateway.scans import repository
 from services.gateway.scans.erase import discard_objects
 from services.gateway.webhooks import outbox
+from services.gateway.webhooks.repository import listeners
 
 ROUTE = "POST /v1/scans"
 _COMMIT_PATIENCE_S = 5.0
@@ -161,7 +161,7 @@ class Intake:
             convention=upload.convention,
         )
         if upload.patient_id is not None:
-            with transaction(self._engine) as session:
+            with one_statement(self._engine) as session:
                 _check_patient(session, upload.patient_id, decoded.patient_number)
         scan = _scan_row(upload, decoded, sender)
         try:
@@ -189,7 +189,7 @@ class Intake:
         """Whether the ledger has the scan; waits a while for a lost database."""
         try:
             for attempt in patiently(_COMMIT_PATIENCE_S):
-                with attempt, transaction(self._engine) as session:
+                with attempt, one_statement(self._engine) as session:
                     there = session.get(Scan, scan_id) is not None
         except Unavailable as error:
             raise _OutcomeUnknown(error.detail) from error
@@ -207,6 +207,10 @@ class Intake:
             _check_patient(session, scan.patient_id, None, lock=True)
             scan.duplicate_of = repository.first_of_picture(session, scan.patient_id, scan.sha256)
         position = sender.batch.reserve(session) if sender.batch is not None else 0
+        if use is not None:
+            bind_key(session, use, scan_id=scan.id)
+        hooks = listeners(session, scan)
+        writes_only(session)
         session.add(scan)
         session.flush()
         for name in STAGE_ORDER:
@@ -221,14 +225,12 @@ class Intake:
                 else:
                     record.queue_stage(stage)
             session.add(stage)
-        outbox.enqueue(session, scan)
+        outbox.tell(session, scan, hooks)
         metrics.scan_came_to(session, scan, ScanState.RECEIVED)
-        session.add(ScanEvent(scan_id=scan.id, version=scan.version, state=scan.state))
+        record.note_event(session, scan)
         audit.note(session, sender.principal, Action.CREATED, ObjectKind.SCAN, scan.id)
         if sender.batch is not None:
             session.add(sender.batch.item(position, scan_id=scan.id))
-        if use is not None:
-            bind_key(session, use, scan_id=scan.id)
 
     def _classify_inline(self, scan: Scan, slice_png: bytes) -> None:
         """One call with a short limit; when it fails the recorder makes the same call later."""
@@ -241,9 +243,7 @@ class Intake:
             )
             digest = record.input_digest(scan.sha256, scan.id)
             classified = results.classified(StageRef(scan.id, StageName.CLASSIFY), digest, result)
-            with transaction(self._engine) as session:
-                recorded = record.record(session, classified)
-            pipeline.follow(recorded)
+            pipeline.save_at_once(classified)
         except NeuroscanError as error:
             log.warning("scan.classified_later", scan_id=scan.id, code=error.code)
             self._classify_from_queue(scan, error)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, delete, select
 
 from neuroscan.contracts.enums import StageName
@@ -39,12 +40,13 @@ class ScanFilter:
         }
 
 
-def snapshot(session: Session) -> None:
-    """Let all queries of this transaction see one moment. To be called before the first.
+@dataclass(frozen=True)
+class Found:
+    """A scan with all that is shown of it."""
 
-    Else a scan that is deleted between two queries has a row without stages.
-    """
-    session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+    scan: Scan
+    stages: dict[StageName, Stage]
+    review: Review | None
 
 
 def stages_of(session: Session, scan_id: str, track: str = "") -> dict[StageName, Stage]:
@@ -60,6 +62,26 @@ def stages_of_many(session: Session, scan_ids: list[str]) -> dict[str, dict[Stag
     for stage in session.exec(own):
         stages[stage.scan_id][StageName(stage.name)] = stage
     return stages
+
+
+def found(session: Session, scan_id: str, by: Principal | None) -> Found:
+    """A scan that the caller may see, with what is shown of it, in one query.
+
+    Raises `NotFound` for any other. None may see all: the recorder.
+    """
+    newest = select(Review).where(Review.scan_id == scan_id).order_by(col(Review.id).desc())
+    verdict = aliased(Review, newest.limit(1).subquery())
+    rows = session.execute(
+        select(Scan, Stage, verdict)
+        .join(Stage, col(Stage.scan_id) == col(Scan.id))
+        .join(verdict, col(verdict.scan_id) == col(Scan.id), isouter=True)
+        .where(Scan.id == scan_id, Stage.track == "")
+    ).all()
+    sees_only = by.sees_only if by is not None else None
+    if not rows or sees_only not in (None, rows[0][0].owner):
+        raise NotFound("No scan has this id. It may have been deleted.")
+    scan, _, review = rows[0]
+    return Found(scan, {StageName(stage.name): stage for _, stage, _ in rows}, review)
 
 
 def visible(session: Session, scan_id: str, by: Principal, *, lock: bool = False) -> Scan:
@@ -82,11 +104,6 @@ def first_of_picture(session: Session, patient_id: str, sha256: str) -> str | No
     """The patient's first scan of the same bytes."""
     query = select(Scan.id).where(Scan.patient_id == patient_id, Scan.sha256 == sha256)
     return session.exec(query.order_by(col(Scan.id)).limit(1)).one_or_none()
-
-
-def newest_review(session: Session, scan_id: str) -> Review | None:
-    """The verdict that counts."""
-    return newest_reviews(session, [scan_id]).get(scan_id)
 
 
 def newest_reviews(session: Session, scan_ids: list[str]) -> dict[str, Review]:

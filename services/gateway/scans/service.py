@@ -3,22 +3,43 @@
 A caller sees the scans that its role lets it see; any other does not exist for it.
 """
 
+import json
+from dataclasses import dataclass
+
 from sqlmodel import Session
 
 from neuroscan.contracts.problems import NotFound
-from neuroscan.contracts.scan import ScanPage, ScanView
+from neuroscan.contracts.scan import ScanView
 from services.gateway.audit import record as audit
 from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.auth.principal import Principal
-from services.gateway.db.session import transaction
+from services.gateway.db.session import one_statement, snapshot, transaction, writes_only
 from services.gateway.paging import decode_cursor, encode_cursor
 from services.gateway.pipeline import record
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans import repository
 from services.gateway.scans.artefacts import Artefact, NotStored, StoredArtefact, read_artefact
 from services.gateway.scans.erase import erase_objects
+from services.gateway.scans.rendered import Rendered
 from services.gateway.scans.repository import ScanFilter
 from services.gateway.scans.views import scan_view
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A page of scans, each as JSON."""
+
+    items: list[bytes]
+    next_cursor: str | None
+
+    def json(self, **more: bytes) -> bytes:
+        """The JSON of a `ScanPage`, and of what has more members, which are JSON already."""
+        members = {
+            "items": b"[" + b",".join(self.items) + b"]",
+            "next_cursor": json.dumps(self.next_cursor).encode(),
+            **more,
+        }
+        return b"{" + b",".join(b'"%b":%b' % (n.encode(), v) for n, v in members.items()) + b"}"
 
 
 class ScanService:
@@ -27,52 +48,53 @@ class ScanService:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._engine = pipeline.engine
+        self._rendered = Rendered()
 
     def get(self, scan_id: str, by: Principal) -> ScanView:
         """A scan as it is now; raises `NotFound`."""
         with transaction(self._engine) as session:
-            repository.snapshot(session)
-            view = self.view(session, scan_id, by)
+            found = repository.found(session, scan_id, by)
+            writes_only(session)
             audit.note_reads(session, by, ObjectKind.SCAN, [scan_id])
-        return view
+        return scan_view(found.scan, found.stages, found.review)
 
     def view(self, session: Session, scan_id: str, by: Principal) -> ScanView:
         """A scan as a transaction sees it, which notes the read; raises `NotFound`."""
-        scan = repository.visible(session, scan_id, by)
-        return scan_view(
-            scan,
-            repository.stages_of(session, scan_id),
-            repository.newest_review(session, scan_id),
-        )
+        found = repository.found(session, scan_id, by)
+        return scan_view(found.scan, found.stages, found.review)
 
     def version(self, scan_id: str, by: Principal) -> tuple[int, str]:
         """Version and state, cheaply; raises `NotFound`."""
-        with transaction(self._engine) as session:
+        with one_statement(self._engine) as session:
             found = repository.version_of(session, scan_id, by)
         if found is None:
             raise NotFound("No scan has this id. It may have been deleted.")
         return found
 
-    def list(
+    def listed(
         self, filters: ScanFilter, by: Principal, *, cursor: str | None, limit: int
-    ) -> ScanPage:
+    ) -> Listed:
         """One page of what the caller may see, newest first."""
         facts = filters.facts()
         after_id = decode_cursor(cursor, facts) if cursor else None
         with transaction(self._engine) as session:
-            repository.snapshot(session)
+            snapshot(session)
             rows = repository.list_scans(session, filters, by, after_id=after_id, limit=limit + 1)
             scans = rows[:limit]
-            ids = [scan.id for scan in scans]
-            stages = repository.stages_of_many(session, ids)
-            reviews = repository.newest_reviews(session, ids)
-            audit.note_reads(session, by, ObjectKind.SCAN, ids)
+            items = self._rendered.known(scans)
+            unknown = [scan for scan in scans if scan.id not in items]
+            ids = [scan.id for scan in unknown]
+            stages = repository.stages_of_many(session, ids) if ids else {}
+            reviews = repository.newest_reviews(session, ids) if ids else {}
+            writes_only(session)
+            audit.note_reads(session, by, ObjectKind.SCAN, [scan.id for scan in scans])
         # Outside: fifty scans take a while to build, and others wait for the connection.
-        items = [scan_view(scan, stages[scan.id], reviews.get(scan.id)) for scan in scans]
-        more = len(rows) > limit
-        return ScanPage(
-            items=items, next_cursor=encode_cursor(scans[-1].id, facts) if more else None
-        )
+        for scan in unknown:
+            view = scan_view(scan, stages[scan.id], reviews.get(scan.id))
+            items[scan.id] = view.model_dump_json().encode()
+            self._rendered.keep(scan, items[scan.id])
+        cursor = encode_cursor(scans[-1].id, facts) if len(rows) > limit else None
+        return Listed([items[scan.id] for scan in scans], cursor)
 
     def artefact(
         self, scan_id: str, artefact: Artefact, by: Principal, if_none_match: str | None = None

@@ -85,7 +85,8 @@ def explain_result(stages: Stages) -> ExplainResult | None:
 def explanation_view(result: ExplainResult, folder: str) -> ExplanationView:
     """An explanation whose pictures are at paths below `folder`."""
     images = ExplanationImages(heatmap=f"{folder}/heatmap.png", overlay=f"{folder}/overlay.png")
-    return ExplanationView(**result.explanation.model_dump(), images=images)
+    # Its parts are valid and never change: they need not be taken apart and put together again.
+    return ExplanationView(**dict(result.explanation), images=images)
 
 
 def spatial(stages: Stages) -> SpatialParameters | None:

@@ -1,5 +1,7 @@
 """Write the notices of a scan's change, in the transaction of the change itself."""
 
+from collections.abc import Sequence
+
 from sqlmodel import Session
 
 from neuroscan.contracts.enums import ScanState, TumorClass
@@ -14,7 +16,11 @@ def enqueue(session: Session, scan: Scan) -> None:
     To be called before the change's own `ScanEvent` is added: the events so far say which state
     was told last. Without webhooks it costs one query of an empty table.
     """
-    hooks = repository.listeners(session, scan)
+    tell(session, scan, repository.listeners(session, scan))
+
+
+def tell(session: Session, scan: Scan, hooks: Sequence[str]) -> None:
+    """Write the notices for these webhooks; the scan's row must be there."""
     if not hooks:
         return
     payload = _data(scan).model_dump(mode="json", exclude_none=True)

@@ -24,7 +24,7 @@ from services.gateway.audit.service import AuditService
 from services.gateway.auth.principal import Principal
 from services.gateway.db.audit_partitions import drop_partitions, make_partitions
 from services.gateway.db.migrate import prepare
-from services.gateway.db.session import transaction
+from services.gateway.db.session import make_engine, transaction
 from services.gateway.db.tables import Audit
 from tests import pictures
 from tests.integration.gateway.calls import new_patient, submit, wait_final
@@ -108,11 +108,12 @@ def test_the_application_owns_nothing(application_url: str) -> None:
 
 
 def test_the_application_can_do_the_rest_of_its_work(application_url: str) -> None:
-    engine = create_engine(application_url, poolclass=NullPool)
+    engine = make_engine(application_url)
     scan = {"kind": ObjectKind.SCAN, "object_id": new_id()}
     with transaction(engine) as session:
         audit.note(session, READER, Action.CREATED, **scan)  # type: ignore[arg-type]
         audit.note_reads(session, READER, ObjectKind.SCAN, [new_id(), new_id()])
+    engine.dispose()
     with connect(application_url) as connection:
         assert connection.execute("SELECT count(*) FROM audit").fetchone() == (3,)
 

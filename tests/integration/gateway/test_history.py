@@ -11,6 +11,7 @@ from neuroscan.contracts.geometry import Geometry
 from services.gateway.auth.principal import Principal
 from services.gateway.db.tables import Scan
 from services.gateway.patients import repository
+from services.gateway.patients.history import History
 from services.gateway.patients.service import PatientService
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans.service import ScanService
@@ -45,7 +46,8 @@ def test_the_trend_is_the_same_on_every_page_and_covers_all_of_them(pipeline: Pi
     patients = PatientService(pipeline, ScanService(pipeline))
     seen, cursor, trends = list[str](), None, []
     while True:
-        page = patients.history(patient_id, READER, cursor=cursor, limit=2)
+        answer = patients.history(patient_id, READER, cursor=cursor, limit=2)
+        page = History.model_validate_json(answer)
         seen += [item.id for item in page.items]
         trends.append(page.trend)
         cursor = page.next_cursor

@@ -9,7 +9,7 @@ from neuroscan.contracts.problems import StageFailed
 from services.gateway.auth.principal import Principal
 from services.gateway.auth.service import AccessService
 from services.gateway.db.session import transaction
-from services.gateway.db.tables import Explanation, ScanEvent
+from services.gateway.db.tables import Explanation, Scan
 from services.gateway.pipeline import record
 from services.gateway.pipeline.record import StageRef
 from services.gateway.scans.repository import delete_scan
@@ -69,7 +69,7 @@ def test_a_change_of_a_stage_alone_is_not_told(engine: Engine) -> None:
     hook = add_hook(engine, states=ALL_STATES)
     scan_id = add_scan(engine)
     with transaction(engine) as session:
-        session.add(ScanEvent(scan_id=scan_id, version=1, state=ScanState.RECEIVED))
+        record.note_event(session, session.get_one(Scan, scan_id))
     problem, ref = StageFailed().problem(), StageRef(scan_id, StageName.CLASSIFY)
     for attempt in (1, 2, 3):
         assert deliveries(engine, hook) == []

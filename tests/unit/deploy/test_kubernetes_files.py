@@ -4,6 +4,7 @@ The files as they stand need no program; what kustomize makes of them needs kube
 """
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 from cloudcoil.models.keda.v1alpha1 import ScaledObject
-from cloudcoil.models.prometheus_operator.v1 import PodMonitor
+from cloudcoil.models.prometheus_operator.v1 import PodMonitor, PrometheusRule
 
 from tests.unit.deploy.files import DEPLOY, compose
 from tests.unit.deploy.manifests import (
@@ -22,6 +23,7 @@ from tests.unit.deploy.manifests import (
     Manifest,
     build,
     by_kind,
+    load_all,
     manifests_of,
     overlay,
     run_kubectl,
@@ -196,3 +198,11 @@ def test_nothing_of_the_cluster_is_asked_for_but_what_is_known() -> None:
         *("Namespace", "ConfigMap", "Service", "Deployment", "StatefulSet", "Job", "CronJob"),
         *("PodDisruptionBudget", "NetworkPolicy", "Ingress"),
     }
+
+
+def test_the_alerts_are_printed_as_the_operator_takes_them() -> None:
+    script = KUBERNETES / "prometheus-rule"
+    printed = subprocess.run([str(script)], check=True, capture_output=True, text=True).stdout
+    (rule,) = load_all(printed)
+    PrometheusRule.model_validate(rule)
+    assert rule["spec"] == yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())

@@ -12,7 +12,7 @@ from tests.unit.deploy.files import DEPLOY, compose
 
 SCRIPTS = sorted(
     path
-    for folder in ("scripts", "nginx", "postgres", "redis")
+    for folder in ("scripts", "nginx", "postgres", "redis", "kubernetes")
     for path in (DEPLOY / folder).iterdir()
     if path.suffix == "" and path.is_file() and not path.name.startswith(".")
 )

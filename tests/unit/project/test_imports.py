@@ -25,6 +25,7 @@ ENTRIES = {
         "services.gateway.prepare",
         "services.gateway.auth.make_key",
         "services.gateway.db.migrate",
+        "services.gateway.db.migrated",
         "services.gateway.maintenance.apply_erasures",
         "services.gateway.db.migrations.env",
     ),

@@ -7,7 +7,7 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from neuroscan import settings
-from tests.unit.deploy.files import DEPLOY, REPOSITORY, compose, seconds, services
+from tests.unit.deploy.files import DEPLOY, REPOSITORY, WATCHING, compose, seconds, services
 from tests.unit.deploy.manifests import (
     COMPONENT,
     OVERLAYS,
@@ -21,7 +21,8 @@ from tests.unit.deploy.manifests import (
     pods,
 )
 
-COMPOSE = services()
+# Prometheus and Grafana are the cluster's own here.
+COMPOSE = {name: each for name, each in services().items() if name not in WATCHING}
 # nginx is the ingress here, and volumes have their owner by fsGroup.
 ELSEWHERE = {"nginx", "volumes"}
 SERVICES = sorted(set(COMPOSE) - ELSEWHERE)

@@ -183,6 +183,15 @@ class EngineName(StrEnum):
     ONNXRUNTIME = "onnxruntime"
 
 
+class Precision(StrEnum):
+    """What the network computes in; `auto` is float16 on a GPU that has it, else float32."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
 class ModelSettings(_FromEnvironment):
     """`MODEL_BUNDLE`, `DEVICE` (auto, cpu, cuda), `INFERENCE_ENGINE`, `TORCH_THREADS`.
 
@@ -196,14 +205,16 @@ class ModelSettings(_FromEnvironment):
 
 
 class InferenceSettings(ModelSettings):
-    """The micro-batcher's bounds.
+    """`INFERENCE_PRECISION`, and the micro-batcher's bounds.
 
     `TORCH_THREADS` are the engine's, whichever it is; all cores that the process has when not set.
+    `BATCH_MAX` bounds a batch where the engine would take a larger one.
     """
 
     torch_threads: int = Field(default_factory=available_cores, ge=1)
+    inference_precision: Precision = Precision.AUTO
 
-    batch_max: int = Field(default=16, ge=1)
+    batch_max: int = Field(default=64, ge=1)
     batch_wait: timedelta = timedelta(milliseconds=2)
     queue_max: int = Field(default=256, ge=1)
     item_deadline: timedelta = timedelta(seconds=10)

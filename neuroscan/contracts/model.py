@@ -27,12 +27,16 @@ class SegmentationFacts(Contract):
 
 
 class ModelView(Contract):
-    """A bundle in use. `device` is `cpu` or `cuda`; `device_name` says which card."""
+    """A bundle in use. `device` is `cpu` or `cuda`; `device_name` says which card.
+
+    `engine` runs the network, which computes in `precision` (float32, bfloat16 or float16).
+    """
 
     model: ModelFacts
     device: str
     device_name: str | None
     engine: str
+    precision: str = "float32"
     classes: list[str]
     input_size: int
     coverage: float

@@ -68,6 +68,12 @@ class InputCheckModel:
         """The statistics by name, as `from_tensors` takes them."""
         return {name: getattr(self, name) for name in _NAMES}
 
+    def to(self, device: torch.device) -> "InputCheckModel":
+        """The same statistics on a device."""
+        return InputCheckModel(
+            **{name: tensor.to(device) for name, tensor in self.tensors().items()}
+        )
+
     def score(self, features: Tensor) -> Tensor:
         """The distance (N) of features (N, D): about 1 for a training slice, larger is stranger.
 
@@ -75,7 +81,7 @@ class InputCheckModel:
         squared Mahalanobis distance in the components over K, and the squared length outside them
         over its training mean.
         """
-        standard = (features.float().cpu() - self.mean) / self.scale
+        standard = (features.float().to(self.mean.device) - self.mean) / self.scale
         inside = standard @ self.components.T
         outside = standard.square().sum(dim=1) - inside.square().sum(dim=1)
         unusual = (inside.square() / self.variance).mean(dim=1)

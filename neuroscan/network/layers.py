@@ -93,7 +93,8 @@ def forward_with_features(
     """Logits (N, classes), and the named layers' features (N, D) of the same forward pass.
 
     A layer's features are its channels' means over positions, then their standard deviations;
-    layers follow one another in the order in which they run. Raises `UnknownLayer`.
+    layers follow one another in the order in which they run. Features and head are float32
+    whatever the blocks compute in. Raises `UnknownLayer`.
     """
     wanted = {canonical(model, layer) for layer in layers}
     pooled: list[Tensor] = []
@@ -103,9 +104,9 @@ def forward_with_features(
     for name, block in zip(layer_names(model), _blocks(model), strict=True):
         hidden = block(hidden)
         if name in wanted:
-            deviation, mean = torch.std_mean(hidden, dim=(2, 3), correction=0)
+            deviation, mean = torch.std_mean(hidden.float(), dim=(2, 3), correction=0)
             pooled += [mean, deviation]
-    logits: Tensor = model.fc(torch.flatten(model.avgpool(hidden), 1))
+    logits: Tensor = model.fc(torch.flatten(model.avgpool(hidden.float()), 1))
     return logits, torch.cat(pooled, dim=1) if pooled else batch.new_zeros((len(batch), 0))
 
 

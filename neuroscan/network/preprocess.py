@@ -46,23 +46,42 @@ def preprocess(pixels: NDArray[np.uint8], spec: Preprocessing) -> Tensor:
 
     Raises `ValueError` for an array of another shape or type.
     """
+    return preprocess_tensor(slice_tensor(pixels), spec)
+
+
+def slice_tensor(pixels: NDArray[np.uint8]) -> Tensor:
+    """The slice (H, W) as a tensor of the same type; raises `ValueError`, see `preprocess`."""
     if pixels.ndim != 2 or pixels.dtype != np.uint8 or 0 in pixels.shape:
         raise ValueError(f"a slice is (H, W) uint8, not {pixels.shape} {pixels.dtype}")
-    resized = resize_square(torch.from_numpy(np.ascontiguousarray(pixels)).float(), spec)
-    unit = resized / 255
-    mean = torch.tensor(spec.mean).reshape(3, 1, 1)
-    std = torch.tensor(spec.std).reshape(3, 1, 1)
+    return torch.from_numpy(np.ascontiguousarray(pixels))
+
+
+def preprocess_tensor(pixels: Tensor, spec: Preprocessing) -> Tensor:
+    """The network's input (1, 3, S, S), float32, of a slice (H, W), on the slice's device."""
+    unit = resize_square(pixels.float(), spec) / 255
+    mean, std = _normalization(spec, pixels.device)
     return ((unit - mean) / std).unsqueeze(0)
 
 
 def resize_square(image: Tensor, spec: Preprocessing) -> Tensor:
     """The image (H, W), float32, stretched to (S, S)."""
-    rows = _weights(image.shape[0], spec.input_size, spec.resize)
-    columns = _weights(image.shape[1], spec.input_size, spec.resize)
+    rows = _weights_on(image.device, image.shape[0], spec.input_size, spec.resize)
+    columns = _weights_on(image.device, image.shape[1], spec.input_size, spec.resize)
     return rows @ image @ columns.T
 
 
+@lru_cache(maxsize=8)
+def _normalization(spec: Preprocessing, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation, (3, 1, 1) each."""
+    mean, std = (torch.tensor(values).reshape(3, 1, 1) for values in (spec.mean, spec.std))
+    return mean.to(device), std.to(device)
+
+
 @lru_cache(maxsize=64)
+def _weights_on(device: torch.device, source: int, target: int, resize: str) -> Tensor:
+    return _weights(source, target, resize).to(device)
+
+
 def _weights(source: int, target: int, resize: str) -> Tensor:
     """(target, source) float32; each row sums to 1. Pixel i covers [i, i + 1)."""
     scale = source / target

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet
 
 from neuroscan.network.layers import canonical, layer_names, split_between
+from services.explain.backward import BackwardByProducts
 
 # Joins the layers of a sum of maps.
 SUM = "+"
@@ -101,7 +102,7 @@ def _differentiated(
     `first` is the first cut's output. One pass forward and one back serve all cuts.
     """
     outputs = [first.requires_grad_()]
-    with torch.enable_grad():
+    with torch.enable_grad(), BackwardByProducts():
         for piece in pieces[:-1]:
             outputs.append(piece(outputs[-1]))
         logits = pieces[-1](outputs[-1])

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 import anyio
-import torch
 from fastapi import Depends, FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import ClientDisconnect
@@ -28,7 +27,6 @@ from neuroscan.contracts.problems import (
 from neuroscan.contracts.results import InferenceResult
 from neuroscan.imaging.stored import read_slice_png
 from neuroscan.network.bundle import Bundle, Description
-from neuroscan.network.preprocess import preprocess
 from neuroscan.process import code_version
 from neuroscan.serving import NO_TELEMETRY, Healthy, RequestLog, answer_with_problems
 from neuroscan.settings import InferenceSettings
@@ -54,14 +52,12 @@ class Service:
         self.bundle = bundle
         self.engine = engine
         self.metrics = Metrics()
-        self.metrics.model_is(model_facts(bundle), engine.name, engine.device)
+        self.metrics.model_is(model_facts(bundle), engine.name, engine.device, engine.precision)
         self.batcher = Batcher(engine, settings, self.metrics)
 
     def decode(self, content: bytes) -> Tensor:
         """The network's input (1, 3, S, S) of a PNG; raises `BadImage`."""
-        # A thread's own setting: two small products are not worth waking the network's cores.
-        torch.set_num_threads(1)
-        return preprocess(read_slice_png(content), self.bundle.preprocessing)
+        return self.engine.prepare(read_slice_png(content))
 
 
 def build_app(settings: InferenceSettings, engine: Engine | None = None) -> FastAPI:
@@ -144,6 +140,7 @@ async def model(service: ServiceDep) -> ModelView:
         device=service.engine.device,
         device_name=service.engine.device_name,
         engine=service.engine.name,
+        precision=service.engine.precision,
         classes=list(bundle.classes),
         input_size=bundle.preprocessing.input_size,
         coverage=bundle.conformal.coverage,

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from neuroscan.network.bundle import Bundle, Description
 from neuroscan.network.device import choose_device
-from neuroscan.network.input_check import InputCheckModel
 from neuroscan.network.layers import forward_with_features
+from neuroscan.network.preprocess import Preprocessing, preprocess
 
 
 @dataclass(frozen=True)
@@ -24,30 +26,39 @@ class Prediction:
     distance: float
 
 
-def predictions(
-    bundle: Description, input_check: InputCheckModel, logits: Tensor, features: Tensor
-) -> list[Prediction]:
-    """What logits (N, classes) and features (N, D) of one pass say; the same for every engine."""
+def predictions(bundle: Description, logits: Tensor, distances: Tensor) -> list[Prediction]:
+    """What logits (N, classes) and distances (N) of one pass say; the same for every engine."""
     scaled = logits.double() / bundle.calibration.temperature
     probabilities = torch.softmax(scaled, dim=1).cpu()
-    distances = input_check.score(features)
     return [
         Prediction(probabilities=tuple(row), distance=distance)
         for row, distance in zip(probabilities.tolist(), distances.tolist(), strict=True)
     ]
 
 
-class Engine(Protocol):
-    """Runs the network for one thread, which owns it.
+def prepare_on_cpu(pixels: NDArray[np.uint8], spec: Preprocessing) -> Tensor:
+    """The network's input (1, 3, S, S) of a slice (H, W), for a thread that only decodes."""
+    # A thread's own setting: two small products are not worth waking the network's cores.
+    torch.set_num_threads(1)
+    return preprocess(pixels, spec)
 
-    `batch_best` is the size from which on a larger batch costs as much a slice, so that it would
-    only make everyone in it wait; None when larger is always better.
+
+class Engine(Protocol):
+    """Runs the network for one thread, which owns it; any thread may prepare slices.
+
+    `precision` is what the network computes in: float32, bfloat16 or float16. `batch_best` is the
+    size from which on a larger batch costs as much a slice, so that it would only make everyone in
+    it wait; None when larger is always better.
     """
 
     name: str
     device: str
     device_name: str | None
+    precision: str
     batch_best: int | None
+
+    def prepare(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """The network's input (1, 3, S, S) of a slice (H, W), where the network wants it."""
 
     def warm_up(self, batch_max: int) -> None:
         """Prepare the calling thread, and run once at the sizes that will come."""
@@ -57,10 +68,12 @@ class Engine(Protocol):
 
 
 class TorchEngine:
-    """PyTorch on CUDA or the CPU, fp32."""
+    """PyTorch on CUDA or the CPU, fp32, the network as it is: what the faster ones must equal."""
 
     name = "torch"
-    batch_best: int | None = None
+    precision = "float32"
+    # Measured (docs/performance.md): larger batches cost as much a slice.
+    batch_best: int | None = 16
 
     def __init__(self, bundle: Bundle, device: str, threads: int) -> None:
         """Load the weights; raises `BundleError`, and `ValueError` for a missing device."""
@@ -73,6 +86,10 @@ class TorchEngine:
         self._bundle = bundle.description
         self._model = bundle.load_model(chosen)
         self._input_check = bundle.load_input_check()
+
+    def prepare(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """See `prepare_on_cpu`."""
+        return prepare_on_cpu(pixels, self._bundle.preprocessing)
 
     def warm_up(self, batch_max: int) -> None:
         """Set this thread's share of the CPU, then run one slice and, on CUDA, a full batch."""
@@ -91,4 +108,4 @@ class TorchEngine:
                 torch.cat(list(batch)).to(self._device),
                 self._bundle.input_check.layers,
             )
-            return predictions(self._bundle, self._input_check, logits, features)
+            return predictions(self._bundle, logits, self._input_check.score(features))

@@ -90,10 +90,16 @@ class Metrics:
         self._batch.observe(size)
         self._device.observe(seconds)
 
-    def model_is(self, model: ModelFacts, engine: str, device: str) -> None:
+    def model_is(self, model: ModelFacts, engine: str, device: str, precision: str) -> None:
         """Which model answers; a drift of the answers may be another model."""
         self._model.info(
-            {"name": model.name, "version": model.version, "engine": engine, "device": device}
+            {
+                "name": model.name,
+                "version": model.version,
+                "engine": engine,
+                "device": device,
+                "precision": precision,
+            }
         )
 
     def classified(self, result: InferenceResult) -> None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from neuroscan.network.bundle import Bundle
 from neuroscan.network.onnx_session import OnnxSession
-from services.inference.engine import Prediction, predictions
+from services.inference.engine import Prediction, predictions, prepare_on_cpu
 
 
 class OnnxEngine:
@@ -16,6 +18,7 @@ class OnnxEngine:
     name = "onnxruntime"
     device = "cpu"
     device_name: str | None = None
+    precision = "float32"
     # Measured (docs/performance.md): two cores are busy with 4 slices as they are with 16.
     batch_best: int | None = 4
 
@@ -26,6 +29,10 @@ class OnnxEngine:
         self._session = OnnxSession(
             bundle.load_model(), features=self._bundle.input_check.layers, threads=threads
         )
+
+    def prepare(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """See `prepare_on_cpu`."""
+        return prepare_on_cpu(pixels, self._bundle.preprocessing)
 
     def warm_up(self, batch_max: int) -> None:
         """Run one slice and a full batch."""
@@ -42,9 +49,5 @@ class OnnxEngine:
         joined = batch[0] if len(batch) == 1 else torch.cat(list(batch))
         logits, features = self._session.classify(joined.numpy())
         with torch.inference_mode():
-            return predictions(
-                self._bundle,
-                self._input_check,
-                torch.from_numpy(logits),
-                torch.from_numpy(features),
-            )
+            distances = self._input_check.score(torch.from_numpy(features))
+            return predictions(self._bundle, torch.from_numpy(logits), distances)

@@ -5,8 +5,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from neuroscan.contracts.problems import Overloaded, StageFailed, Unavailable
@@ -24,6 +26,7 @@ class SteeredEngine:
     name = "steered"
     device = "none"
     device_name: str | None = None
+    precision = "float32"
     batch_best: int | None = None
 
     def __init__(self) -> None:
@@ -33,6 +36,9 @@ class SteeredEngine:
         self.threads: set[str] = set()
         self.warm = threading.Event()
         self.warm.set()
+
+    def prepare(self, pixels: NDArray[np.uint8]) -> Tensor:
+        return torch.from_numpy(pixels)
 
     def warm_up(self, batch_max: int) -> None:
         assert batch_max >= 1

@@ -48,7 +48,7 @@ function use(known) {
   const { explanation, segmentation } = known;
   const facts = [
     ["Runs on", known.device === "cuda" ? `CUDA, ${known.device_name ?? "GPU"}` : "CPU"],
-    ["Engine", known.engine],
+    ["Engine", `${known.engine}, ${known.precision}`],
     ["Input", `${known.input_size} × ${known.input_size} px`],
     ["Coverage of sets", `${Math.round(known.coverage * 100)} %`],
     ["Temperature", known.temperature.toFixed(3)],

@@ -10,8 +10,8 @@ import yaml
 
 from neuroscan.contracts.enums import StageName
 from neuroscan.queues import STAGE_QUEUES, with_batch_twins
-from neuroscan.settings import InferenceSettings
 from services.gateway.recorder import CONCURRENCY
+from services.inference.onnx_engine import OnnxEngine
 from tests.observing import PROMETHEUS, exported, names_in, require_tool
 from tests.unit.deploy.manifests import (
     KUBERNETES,
@@ -85,7 +85,8 @@ def test_a_trigger_asks_for_what_the_code_exports(trigger: Manifest) -> None:
 
 
 def test_thresholds_are_those_of_the_code() -> None:
-    assert threshold("inference", "waiting") == InferenceSettings.model_fields["batch_max"].default
+    assert OnnxEngine.batch_best is not None
+    assert threshold("inference", "waiting") == 4 * OnnxEngine.batch_best
     assert threshold("recorder", "busy") == pytest.approx(0.7 * CONCURRENCY)
     for name in ("explain", "spatial"):
         told = environment(overlay("cpu"), container(pods(overlay("cpu"))[name]))

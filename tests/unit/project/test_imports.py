@@ -124,6 +124,8 @@ def test_every_module_is_led_to_by_a_program() -> None:
         "training.plane",
         "benchmarks.spatial",
         "benchmarks.load",
+        "benchmarks.parts",
+        "benchmarks.capacity",
         "benchmarks.__main__",
         *(f"benchmarks.{part}" for part in PARTS),
         *(f"benchmarks.peers.{peer}" for peer in ("lit", "bento", "plain")),

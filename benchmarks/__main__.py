@@ -12,7 +12,9 @@ from pathlib import Path
 
 from benchmarks.facts import OUT, Verdict
 
-PARTS = ("engines", "serving", "explaining", "pipeline", "footprint", "growth")
+PARTS = (
+    "engines", "gpu", "serving", "explaining", "pipeline", "activations", "footprint", "growth",
+)  # fmt: skip
 
 
 def main() -> int:
@@ -24,7 +26,8 @@ def main() -> int:
     for part in PARTS:
         print(f"\n== {part}", flush=True)
         began = time.perf_counter()
-        extra = ["--data", str(arguments.data)] if part == "engines" and arguments.data else []
+        on_slices = arguments.data is not None and part in ("engines", "gpu")
+        extra = ["--data", str(arguments.data)] if on_slices else []
         command = [sys.executable, "-m", f"benchmarks.{part}", *extra]
         if subprocess.run(command, check=False).returncode:  # noqa: S603 - our own words
             failed.append(part)

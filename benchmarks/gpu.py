@@ -25,7 +25,10 @@ from services.inference.bucket_engine import BUCKETS, BucketEngine
 from services.inference.engine import Prediction, TorchEngine
 
 BUNDLE = Path(__file__).resolve().parent.parent / "models" / "guided"
-PRECISIONS = ("float32", "bfloat16", "float16")
+# The largest differences from fp32 on the CPU that are allowed, of a class probability and of the
+# distance as a share of it.
+ALLOWED = {"float32": (1e-4, 1e-4), "bfloat16": (2e-2, 2e-2), "float16": (5e-3, 5e-3)}
+PRECISIONS = tuple(ALLOWED)
 SERVICE = ("pydantic", "pydantic_settings", "fastapi", "uvicorn", "prometheus_client", "structlog")
 BARE_TARGET, FED_TARGET, HTTP_TARGET_MS = 6000.0, 0.8, 8.0
 _LARGEST = BUCKETS[-1]
@@ -76,7 +79,7 @@ class Single:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Measure what can be measured here, print, write."""
+    """Measure what can be measured here, print, write; 1 when answers differ by too much."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     parser.add_argument("--bundle", type=Path, default=BUNDLE)
     parser.add_argument("--data", type=Path, help="folder with manifest.csv")
@@ -97,6 +100,12 @@ def main(words: list[str] | None = None) -> int:
     print(torch.cuda.get_device_name(), f"torch {torch.__version__}", *table(speeds), sep="\n")
     agreements = _agreements(bundle, arguments.data)
     print("", *table(agreements), sep="\n")
+    within = all(
+        row.probability <= ALLOWED[row.precision][0]
+        and row.distance_share <= ALLOWED[row.precision][1]
+        for row in agreements
+    )
+    print(f"within {ALLOWED}: {'yes' if within else 'NO'}")
     chosen = BucketEngine(bundle, "cuda", 1).precision
     bare = next(
         row.per_second
@@ -129,7 +138,7 @@ def main(words: list[str] | None = None) -> int:
         verdicts,
         {"gpu": torch.cuda.get_device_name(), "precision": chosen},
     )
-    return 0
+    return 0 if within else 1
 
 
 def made_slices(count: int) -> list[Pixels]:

@@ -134,8 +134,8 @@ def test_no_label_holds_an_id_or_a_name(prometheus: PrometheusServer) -> None:
     allowed = {
         "__name__", "accepted", "code", "device", "engine", "generation", "implementation",
         "instance", "job", "kind", "label", "lane", "le", "major", "method", "minor", "name",
-        "outcome", "patchlevel", "path", "queue", "reason", "route", "stage", "state", "status",
-        "version",
+        "outcome", "patchlevel", "path", "precision", "queue", "reason", "route", "stage", "state",
+        "status", "version",
     }  # fmt: skip
     labels = {name for each in prometheus.query('{job!=""}') for name in each["metric"]}
     assert labels <= allowed

@@ -8,6 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.gpu import ALLOWED
 from neuroscan.network.bundle import Bundle
 from neuroscan.network.device import choose_precision
 from neuroscan.network.fused import fused
@@ -18,10 +19,6 @@ from services.inference.bucket_engine import BucketEngine
 from services.inference.engine import Prediction, TorchEngine
 from services.inference.engines import make_engine
 from tests.pictures import head
-
-# The largest differences from the fp32 network that are allowed, of a class probability and of the
-# distance as a share of it. `python -m benchmarks.gpu` allows the same over the whole test set.
-ALLOWED = {"float32": (1e-5, 1e-5), "float16": (1e-2, 1e-2), "bfloat16": (8e-2, 5e-2)}
 
 
 def close(found: Prediction, right: Prediction, precision: str) -> None:

@@ -190,6 +190,7 @@ def test_the_model_states_its_facts(client: httpx.Client) -> None:
     }
     assert facts["device"] == "cpu"
     assert facts["engine"] == "onnxruntime"
+    assert facts["precision"] == "float32"
     assert facts["classes"] == list(bundle.classes)
     assert facts["explanation"]["layer"] == bundle.explanation.layer
     assert bundle.segmentation is not None

@@ -23,9 +23,11 @@ from neuroscan.contracts.scan import ScanView
 from tests.compose.engine import BUILT, TAG, Installation, attempt, image_sizes, layers, run
 from tests.compose.scans import Load, not_completed, send, send_many
 from tests.compose.watching import (
+    METRICS,
     check_metrics,
     check_prometheus,
     check_traces,
+    counted,
     prometheus_image,
 )
 
@@ -144,13 +146,8 @@ class Campaign:
         return scans
 
     def _answers(self, container: str) -> float:
-        code = (
-            "import urllib.request as r;"
-            "t = r.urlopen('http://127.0.0.1:8001/metrics', timeout=5).read().decode();"
-            "print(sum(float(l.split()[-1]) for l in t.splitlines()"
-            " if l.startswith('neuroscan_inference_answers_total')))"
-        )
-        return float(self.place.python(container, code))
+        address = f"127.0.0.1:{METRICS['inference'][0]}"
+        return counted(self.place, container, address, "neuroscan_inference_answers_total")
 
     def _check_watching(self) -> None:
         shown = check_metrics(self.place)

@@ -47,13 +47,20 @@ def check_metrics(place: Installation) -> dict[str, int]:
     for service in ("explain", "spatial"):
         address = f"127.0.0.1:{METRICS[service][0]}"
         done = sum(
-            float(sample.split()[-1])
+            counted(place, container, address, "neuroscan_worker_messages_total", 'outcome="done"')
             for container in place.containers(service)
-            for sample in _metrics(place, container, address)
-            if sample.startswith("neuroscan_worker_messages_total") and 'outcome="done"' in sample
         )
         assert done > 0, f"the pools of {service} count nothing"
     return shown
+
+
+def counted(place: Installation, container: str, address: str, name: str, label: str = "") -> float:
+    """The sum of a metric's samples that carry the label, as a container sees them there."""
+    return sum(
+        float(sample.split()[-1])
+        for sample in _metrics(place, container, address)
+        if sample.startswith(name) and label in sample
+    )
 
 
 def prometheus_image(place: Installation) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from neuroscan.contracts.enums import DisplayConvention, Role, StageName, StageState
+from neuroscan.contracts.enums import Role, StageName, StageState
 from neuroscan.contracts.messages import RecorderTask
 from neuroscan.imaging.pool import DecodePool
 from services.gateway.auth.principal import Principal
@@ -19,9 +19,9 @@ from services.gateway.pipeline import own_stages
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.pipeline.breaker import FAILURES_MAX
 from services.gateway.pipeline.clients import InferenceClient
-from services.gateway.scans.intake import Intake, Sender, Upload
-from tests import pictures
+from services.gateway.scans.intake import Intake, Sender
 from tests.integration.gateway.ledger import stage_row
+from tests.integration.gateway.uploads import upload
 
 SENDER = Sender(Principal("key:test", Role.SUBMITTER), "r")
 LIMIT = timedelta(seconds=1)
@@ -48,21 +48,6 @@ def decoder() -> Iterator[DecodePool]:
     decoder.warm_up()
     yield decoder
     decoder.close()
-
-
-def upload() -> Upload:
-    return Upload(
-        content=pictures.png(),
-        declared_type="image/png",
-        suffix=None,
-        patient_id=None,
-        reference=None,
-        frame=None,
-        acquired_at=None,
-        spacing_mm=None,
-        convention=DisplayConvention.UNKNOWN,
-        notes=None,
-    )
 
 
 def test_the_call_in_line_is_given_up_for_a_while(

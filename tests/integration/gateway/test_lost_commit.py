@@ -9,15 +9,15 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, select
 
-from neuroscan.contracts.enums import DisplayConvention, Role
+from neuroscan.contracts.enums import Role
 from neuroscan.contracts.problems import Unavailable
 from neuroscan.imaging.pool import DecodePool
 from services.gateway.auth.principal import Principal
 from services.gateway.db.tables import Erasure, Scan
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.pipeline.keys import scan_prefix
-from services.gateway.scans.intake import Intake, Sender, Upload
-from tests import pictures
+from services.gateway.scans.intake import Intake, Sender
+from tests.integration.gateway.uploads import upload
 
 SENDER = Sender(Principal("key:test", Role.SUBMITTER), "r")
 
@@ -27,21 +27,6 @@ def decoder() -> Iterator[DecodePool]:
     decoder = DecodePool(1, 20, 2048)
     yield decoder
     decoder.close()
-
-
-def upload() -> Upload:
-    return Upload(
-        content=pictures.png(),
-        declared_type="image/png",
-        suffix=None,
-        patient_id=None,
-        reference=None,
-        frame=None,
-        acquired_at=None,
-        spacing_mm=None,
-        convention=DisplayConvention.UNKNOWN,
-        notes=None,
-    )
 
 
 def lose_connection_once(when: str) -> None:

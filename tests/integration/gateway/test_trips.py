@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from neuroscan.contracts.enums import DisplayConvention, Role, ScanState, StageName
+from neuroscan.contracts.enums import Role, ScanState, StageName
 from neuroscan.heartbeat import Heartbeat
 from neuroscan.imaging.pool import DecodePool
 from neuroscan.settings import GatewaySettings
@@ -25,7 +25,7 @@ from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.pipeline.clients import InferenceClient, ReportsClient
 from services.gateway.pipeline.publish import Publisher
 from services.gateway.recorder import Recorder
-from services.gateway.scans.intake import Intake, Sender, Upload
+from services.gateway.scans.intake import Intake, Sender
 from services.gateway.scans.repository import ScanFilter
 from services.gateway.scans.service import ScanService
 from tests import pictures
@@ -38,6 +38,7 @@ from tests.integration.gateway.ledger import (
     started,
 )
 from tests.integration.gateway.trips import Trips, counted
+from tests.integration.gateway.uploads import upload
 
 READER = Principal("key:reader", Role.CLINICIAN)
 LISTED = 50
@@ -85,21 +86,6 @@ def working(pipeline: Pipeline, stack: Stack, broker: Broker) -> Iterator[Pipeli
     working.publisher.close()
     working.inference.close()
     working.reports.close()
-
-
-def upload(patient_id: str | None = None) -> Upload:
-    return Upload(
-        content=pictures.png(),
-        declared_type="image/png",
-        suffix=None,
-        patient_id=patient_id,
-        reference=None,
-        frame=None,
-        acquired_at=None,
-        spacing_mm=None,
-        convention=DisplayConvention.UNKNOWN,
-        notes=None,
-    )
 
 
 def measured(working: Pipeline, broker: Broker, decoder: DecodePool) -> dict[str, Trips]:

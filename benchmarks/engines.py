@@ -13,15 +13,14 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.facts import OUT, Verdict, interleaved, table, write
+from benchmarks.answers import answers_of, difference, test_part
+from benchmarks.facts import Verdict, interleaved, table, write
 from benchmarks.slice_set import tensors
 from neuroscan.network.bundle import Bundle
-from neuroscan.network.preprocess import preprocess
 from neuroscan.settings import SHIPPED_BUNDLE
 from services.inference.answer import answer
-from services.inference.engine import Prediction, TorchEngine
+from services.inference.engine import TorchEngine
 from services.inference.onnx_engine import OnnxEngine
-from training.subject import open_subject
 
 # The largest difference of a class probability, and of the distance as a share of it.
 PROBABILITY, DISTANCE = 1e-4, 1e-4
@@ -109,36 +108,15 @@ def speeds_of(
 def _compare(bundle: Bundle, data: Path) -> Agreement:
     torch.set_num_threads(2)
     eager, faster = TorchEngine(bundle, "cpu", 2), OnnxEngine(bundle, 2)
-    pairs: list[tuple[Prediction, Prediction]] = []
-    with open_subject(bundle.folder, data, "patient", OUT / "engines") as subject:
-        spec = bundle.description.preprocessing
-        for first in range(0, len(subject.cases), _BATCH):
-            places = range(first, min(first + _BATCH, len(subject.cases)))
-            batch = [preprocess(subject.pixels(place), spec) for place in places]
-            pairs += zip(eager.predict(batch), faster.predict(batch), strict=True)
-    answers = [
-        tuple(answer(bundle.description, prediction, 0.0) for prediction in pair) for pair in pairs
+    slices = list(test_part(bundle, data))
+    right, found = (answers_of(engine, slices, _BATCH) for engine in (eager, faster))
+    sets = [
+        [answer(bundle.description, one, 0.0).classification.prediction_set for one in answers]
+        for answers in (found, right)
     ]
     return Agreement(
-        slices=len(pairs),
-        probability=max(
-            abs(one - other)
-            for left, right in pairs
-            for one, other in zip(left.probabilities, right.probabilities, strict=True)
-        ),
-        distance_share=max(
-            abs(left.distance - right.distance) / left.distance for left, right in pairs
-        ),
-        other_label=sum(
-            left.classification.label is not right.classification.label for left, right in answers
-        ),
-        other_set=sum(
-            left.classification.prediction_set != right.classification.prediction_set
-            for left, right in answers
-        ),
-        other_acceptance=sum(
-            left.input_check.accepted is not right.input_check.accepted for left, right in answers
-        ),
+        **vars(difference(bundle, found, right)),
+        other_set=sum(one != other for one, other in zip(*sets, strict=True)),
     )
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from benchmarks.facts import OUT, Verdict, interleaved, table, write
+from benchmarks.answers import Pixels, answers_of, difference, test_part
+from benchmarks.facts import Verdict, interleaved, table, write
 from neuroscan.network.bundle import Bundle
 from services.inference.bucket_engine import BUCKETS, BucketEngine
 from services.inference.engine import Prediction, TorchEngine
@@ -33,8 +33,6 @@ SERVICE = ("pydantic", "pydantic_settings", "fastapi", "uvicorn", "prometheus_cl
 BARE_TARGET, FED_TARGET, HTTP_TARGET_MS = 6000.0, 0.8, 8.0
 _LARGEST = BUCKETS[-1]
 _CALLERS = 4
-
-Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -167,47 +165,23 @@ def _speeds(bundle: Bundle, precision: str, rounds: int, *, graphs: bool) -> Ite
 
 
 def _agreements(bundle: Bundle, data: Path | None) -> list[Agreement]:
-    slices = list(_test_slices(bundle, data)) if data else made_slices(24)
+    slices = list(test_part(bundle, data)) if data else made_slices(24)
     reference = TorchEngine(bundle, "cpu", torch.get_num_threads())
-    right = _answers(reference, slices)
+    right = answers_of(reference, slices, _LARGEST)
     found = []
     for precision in PRECISIONS:
         engine = BucketEngine(bundle, "cuda", 1, precision)
         engine.warm_up(_LARGEST)
-        found.append(_agreement(precision, bundle, _answers(engine, slices), right))
+        answers = answers_of(engine, slices, _LARGEST)
+        found.append(_agreement(precision, bundle, answers, right))
     return found
-
-
-def _test_slices(bundle: Bundle, data: Path) -> Iterator[Pixels]:
-    from training.subject import open_subject  # noqa: PLC0415 - only where the slices are
-
-    with open_subject(bundle.folder, data, "patient", OUT / "engines") as subject:
-        yield from (subject.pixels(place) for place in range(len(subject.cases)))
-
-
-def _answers(engine: BucketEngine | TorchEngine, slices: Sequence[Pixels]) -> list[Prediction]:
-    answers: list[Prediction] = []
-    for first in range(0, len(slices), _LARGEST):
-        prepared = [engine.prepare(pixels) for pixels in slices[first : first + _LARGEST]]
-        answers += engine.predict(prepared)
-    return answers
 
 
 def _agreement(
     precision: str, bundle: Bundle, found: Sequence[Prediction], right: Sequence[Prediction]
 ) -> Agreement:
     """How far two engines' answers are apart."""
-    one, other = (np.array([row.probabilities for row in rows]) for rows in (found, right))
-    near, far = (np.array([row.distance for row in rows]) for rows in (found, right))
-    threshold = bundle.description.input_check.threshold
-    return Agreement(
-        precision=precision,
-        slices=len(found),
-        probability=float(np.abs(one - other).max()),
-        distance_share=float((np.abs(near - far) / far).max()),
-        other_label=int((one.argmax(axis=1) != other.argmax(axis=1)).sum()),
-        other_acceptance=int(((near <= threshold) != (far <= threshold)).sum()),
-    )
+    return Agreement(precision=precision, **vars(difference(bundle, found, right)))
 
 
 def _fed(bundle: Bundle, bare: float, seconds: float) -> Iterator[Fed]:

@@ -14,6 +14,7 @@ from training import (
     export,
     fit_segmenter,
     inspect_data,
+    keras_weights,
     segment,
     train,
 )
@@ -33,6 +34,11 @@ def main() -> int:
     command = commands.add_parser("data", help="count the data's pictures, duplicates and leaks")
     inspect_data.add_arguments(command)
     command.set_defaults(run=inspect_data.main)
+    command = commands.add_parser(
+        "convert-weights", help="ImageNet weights of Keras as a file to start from"
+    )
+    keras_weights.add_arguments(command)
+    command.set_defaults(run=keras_weights.main)
     command = commands.add_parser("train", help="train the network by a recipe")
     train.add_arguments(command)
     command.set_defaults(run=train.main)

@@ -19,22 +19,6 @@ class RecipeError(ValueError):
 
 
 @dataclass(frozen=True)
-class Phase:
-    """Some epochs in which the named stages train; the learning rate is the cycle's highest."""
-
-    name: str
-    epochs: int
-    trains: tuple[str, ...]
-    learning_rate: float
-
-    def __post_init__(self) -> None:
-        if unknown := sorted(set(self.trains) - set(STAGES)):
-            raise ValueError(f"no stage is called {', '.join(unknown)}; there are {STAGES}")
-        if self.epochs < 1 or self.learning_rate <= 0 or not self.trains:
-            raise ValueError("a phase needs epochs, stages and a learning rate above 0")
-
-
-@dataclass(frozen=True)
 class Augmentation:
     """How far a training slice may be changed; 0 everywhere leaves it as it is.
 
@@ -97,6 +81,26 @@ class Guidance:
 
 
 @dataclass(frozen=True)
+class Phase:
+    """Some epochs in which the named stages train; the learning rate is the cycle's highest.
+
+    `guidance` is this phase's own, where it differs from the recipe's.
+    """
+
+    name: str
+    epochs: int
+    trains: tuple[str, ...]
+    learning_rate: float
+    guidance: Guidance | None = None
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.trains) - set(STAGES)):
+            raise ValueError(f"no stage is called {', '.join(unknown)}; there are {STAGES}")
+        if self.epochs < 1 or self.learning_rate <= 0 or not self.trains:
+            raise ValueError("a phase needs epochs, stages and a learning rate above 0")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One way to train the classifier. `starts` are the only allowed weights to start from.
 
@@ -141,6 +145,11 @@ class Recipe:
             raise ValueError(f"starts must be among {', '.join(STARTS)}")
         if self.batch_size < 2 or not self.phases:
             raise ValueError("batches hold at least 2 slices, and there is at least one phase")
+        layers = self.guidance.segmentation_layers
+        if any(
+            p.guidance and set(p.guidance.segmentation_layers) - set(layers) for p in self.phases
+        ):
+            raise ValueError("a phase's segmentation_layers are among the recipe's")
         if not 0 <= self.average < 1 or not 0 <= self.label_smoothing < 1:
             raise ValueError("average and label_smoothing lie between 0 and 1")
 

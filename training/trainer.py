@@ -62,6 +62,7 @@ class Trainer:
         self._minutes = minutes
         self._on_step = on_step
         self._optimizer: torch.optim.Optimizer | None = None
+        self._guidance = recipe.guidance
         if self.device.type == "cuda":
             self.model.to(memory_format=torch.channels_last)
 
@@ -167,6 +168,7 @@ class Trainer:
         raise ValueError("the run is finished")
 
     def _enter(self, phase: Phase, *, fresh: bool) -> int:
+        self._guidance = phase.guidance or self.recipe.guidance
         trains = STAGES if self._all_stages else phase.trains
         for name, stage in self.model.named_children():
             stage.requires_grad_(name in trains)
@@ -212,12 +214,12 @@ class Trainer:
                 self.model,
                 normalized(batch, recipe.preprocessing),
                 frozen,
-                recipe.guidance.evidence_layers,
+                self._guidance.evidence_layers,
             )
             answer = cross_entropy(
                 seen.logits.float(), labels, label_smoothing=recipe.label_smoothing
             )
-            losses = guidance_loss(seen, labels, masks, known, self.decoders, recipe.guidance)
+            losses = guidance_loss(seen, labels, masks, known, self.decoders, self._guidance)
             loss = answer + sum(losses.values(), torch.zeros((), device=self.device))
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -25,6 +25,8 @@ from neuroscan.network.preprocess import Preprocessing
 from training.recipe import RecipeError
 
 GRAPH = "model.json"
+# What the file says of itself, beside its tensors.
+SOURCE = "source"
 # What Keras takes from the pixels 0..255, red, green, blue; it divides by nothing.
 _KERAS_MEAN = (123.68, 116.779, 103.939)
 _KERAS_EPSILON, _TORCH_EPSILON = 1e-3, 1e-5
@@ -45,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> None:
     """Convert; raises `RecipeError` where the archive holds no such network."""
     state = convert(read_archive(arguments.archive))
-    save_file(state, arguments.out)
+    told = f"Keras' ResNet50 (He et al.) out of {arguments.archive.name}"
+    save_file(state, arguments.out, metadata={SOURCE: told})
     log.info("wrote %s, %d tensors", arguments.out, len(state))
 
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 from torchvision.models import ResNet, ResNet50_Weights
 
 from neuroscan.network.bundle import Network, read_network
 from neuroscan.network.model import build_model
+from training.keras_weights import SOURCE
 from training.recipe import Recipe, RecipeError
 from training.refusal import read_training_manifest
 from training.splits import read_split
@@ -56,8 +58,9 @@ def start_model(
         told = f"bundle {network.name} {network.version} (start: {network.training.get('start')})"
         return Start(model, told, trained_pictures(bundle, network))
     if weights is not None:
-        load_backbone(model, _read_weights(weights), weights.name)
-        return Start(model, f"ImageNet weights, {weights.name}")
+        state, source = _read_weights(weights)
+        load_backbone(model, state, weights.name)
+        return Start(model, f"ImageNet weights, {source}")
     if imagenet:
         chosen = ResNet50_Weights.IMAGENET1K_V2
         load_backbone(model, chosen.get_state_dict(progress=True), str(chosen))
@@ -96,11 +99,12 @@ def load_backbone(model: ResNet, state: Mapping[str, Tensor], name: str) -> None
         raise RecipeError(f"{name} does not fit the network")
 
 
-def _read_weights(path: Path) -> Mapping[str, Tensor]:
+def _read_weights(path: Path) -> tuple[Mapping[str, Tensor], str]:
+    """A file's weights and where they come from: what the file says, else its name."""
     if not path.is_file():
         raise RecipeError(f"{path} is missing")
     if path.suffix == ".safetensors":
-        state: Mapping[str, Tensor] = load_file(path)
-        return state
-    loaded: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    return loaded
+        with safe_open(path, framework="pt") as file:
+            told = file.metadata() or {}
+        return load_file(path), told.get(SOURCE, path.name)
+    return torch.load(path, map_location="cpu", weights_only=True), path.name

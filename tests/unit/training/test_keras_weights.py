@@ -14,12 +14,13 @@ from safetensors.torch import load_file
 from torch.nn.functional import batch_norm, conv2d
 from torchvision.models import resnet50
 
-from neuroscan.network.model import build_model
 from neuroscan.network.preprocess import Preprocessing
+from training import recipe as recipes
 from training.keras_weights import convert, main, read_archive
-from training.recipe import RecipeError
-from training.starts import load_backbone
+from training.recipe import RecipeError, read_recipe
+from training.starts import start_model
 
+CONFIGS = Path(recipes.__file__).parent / "configs"
 Arrays = dict[str, NDArray[np.float32]]
 WIDTHS = {"2": 64, "3": 128, "4": 256, "5": 512}
 BLOCKS = {"2": "abc", "3": "abcd", "4": "abcdef", "5": "abc"}
@@ -112,9 +113,10 @@ def test_every_tensor_of_the_backbone_comes_from_the_archive(
     main(argparse.Namespace(archive=packed, out=out))
     state = load_file(out)
     assert set(state) == set(resnet50(weights=None).state_dict())
-    model = build_model()
-    load_backbone(model, state, out.name)
-    for name, tensor in model.state_dict().items():
+    recipe = read_recipe(CONFIGS / "transfer.yaml")
+    start = start_model(recipe, bundle=None, weights=out, imagenet=False)
+    assert start.told == "ImageNet weights, Keras' ResNet50 (He et al.) out of resnet.tgz"
+    for name, tensor in start.model.state_dict().items():
         if not name.startswith("fc."):
             torch.testing.assert_close(tensor, state[name])
 
@@ -152,8 +154,8 @@ def _keras(
     """A convolution with bias and its normalization, written as Keras defines them."""
     kernel = torch.from_numpy(arrays[f"{conv}/kernel"]).permute(3, 2, 0, 1)
     hidden = conv2d(hidden, kernel, torch.from_numpy(arrays[f"{conv}/bias"]), stride, padding)
-    statistics = [
+    mean, variance, gamma, beta = (
         torch.from_numpy(arrays[f"{norm}/{name}"])
         for name in ("moving_mean", "moving_variance", "gamma", "beta")
-    ]
-    return batch_norm(hidden, *statistics, eps=1e-3)
+    )
+    return batch_norm(hidden, mean, variance, gamma, beta, eps=1e-3)

@@ -11,7 +11,7 @@ from training.recipe import Recipe, RecipeError, read_recipe
 CONFIGS = Path(recipes.__file__).parent / "configs"
 
 
-@pytest.mark.parametrize("name", ["paper", "best", "guided"])
+@pytest.mark.parametrize("name", ["paper", "best", "transfer"])
 def test_the_committed_recipes_can_be_read(name: str) -> None:
     assert read_recipe(CONFIGS / f"{name}.yaml").name == name
 
@@ -49,11 +49,25 @@ def test_the_paper_recipe_is_the_papers_and_never_starts_from_a_bundle() -> None
             {"phases": [{"name": "a", "epochs": 1, "trains": ["head"], "learning_rate": 1}]},
             "no stage is called head",
         ),
+        (
+            {
+                "phases": [
+                    {
+                        "name": "a",
+                        "epochs": 1,
+                        "trains": ["fc"],
+                        "learning_rate": 1,
+                        "guidance": {"segmentation": 1.0, "segmentation_layers": ["layer4"]},
+                    }
+                ]
+            },
+            "a phase's segmentation_layers are among the recipe's",
+        ),
         ({"preprocessing": {"input_size": 8}}, "at least 32"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, change: dict[str, object], message: str) -> None:
-    content = yaml.safe_load((CONFIGS / "guided.yaml").read_text())
+    content = yaml.safe_load((CONFIGS / "transfer.yaml").read_text())
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(content | change))
     with pytest.raises(RecipeError, match=message):

@@ -132,6 +132,21 @@ def test_a_phase_trains_its_stages_and_leaves_the_others_alone(packs: Path) -> N
     assert changed == {"fc"}
 
 
+def test_a_phase_may_guide_in_its_own_way(packs: Path) -> None:
+    own = Guidance(activation=0.2, activation_layers=("layer2",))
+    first, second = TINY.phases
+    recipe = dataclasses.replace(
+        TINY, phases=(first, dataclasses.replace(second, epochs=1, guidance=own)), epoch_pictures=8
+    )
+    run = trainer(packs, recipe)
+    losses = [{name for name in run.run_epoch() if name.startswith("train_")} for _ in range(2)]
+    always = {"train_answer", "train_loss", "train_accuracy"}
+    assert losses == [
+        always | {"train_segmentation", "train_evidence"},
+        always | {"train_activation"},
+    ]
+
+
 def test_frozen_normalization_keeps_its_statistics(packs: Path) -> None:
     run = trainer(packs, dataclasses.replace(TINY, batch_norm="frozen", phases=TINY.phases[1:]))
     before = run.model.layer4[0].bn1.running_mean.clone()

@@ -24,7 +24,7 @@ from neuroscan.network.bundle import Bundle
 from services.inference.bucket_engine import BUCKETS, BucketEngine
 from services.inference.engine import Prediction, TorchEngine
 
-BUNDLE = Path(__file__).resolve().parent.parent / "models" / "guided"
+BUNDLE = Path(__file__).resolve().parent.parent / "models" / "transfer"
 # The largest differences from fp32 on the CPU that are allowed, of a class probability and of the
 # distance as a share of it.
 ALLOWED = {"float32": (1e-4, 1e-4), "bfloat16": (2e-2, 2e-2), "float16": (5e-3, 5e-3)}

@@ -23,7 +23,7 @@ from neuroscan.process import available_cores
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # The one line that names the model in use when nobody chooses another.
-SHIPPED_BUNDLE = REPOSITORY / "models" / "guided"
+SHIPPED_BUNDLE = REPOSITORY / "models" / "transfer"
 SECRET_LENGTH_MIN = 32
 PASSWORD_LENGTH_MIN = 16
 _DIFFERENT_CHARACTERS_MIN = 8

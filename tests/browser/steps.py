@@ -1,9 +1,19 @@
 """What a person does on the page, in steps that several tests share."""
 
+import json
 import re
 
 from playwright.sync_api import FilePayload, Page, expect
 
+from neuroscan.contracts.enums import CamMethod
+from neuroscan.settings import SHIPPED_BUNDLE
+from services.reports.wording import METHOD_NAMES
+
+# The method that the shipped network's maps are made with, and one that is made when asked for.
+DEFAULT_METHOD = METHOD_NAMES[
+    CamMethod(json.loads((SHIPPED_BUNDLE / "bundle.json").read_text())["explanation"]["method"])
+]
+OTHER_METHOD = next(name for name in METHOD_NAMES.values() if name != DEFAULT_METHOD)
 CLASS_NAMES = re.compile("Glioma|Meningioma|No tumor|Pituitary")
 PARAMETERS = (
     "Anatomical region",

@@ -8,7 +8,14 @@ import pypdf
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Seat, SitDown
-from tests.browser.steps import CLASS_NAMES, PARAMETERS, choose_file, go, wait_for_result
+from tests.browser.steps import (
+    CLASS_NAMES,
+    DEFAULT_METHOD,
+    PARAMETERS,
+    choose_file,
+    go,
+    wait_for_result,
+)
 from tests.unit.imaging import files
 
 _SHIFTS = """
@@ -41,7 +48,7 @@ def test_a_sample_gives_its_whole_result_in_place(seat: Seat) -> None:
             re.compile("^(measured|estimated|surrogate|not assessable)$")
         )
     expect(page.locator(".stage.done")).to_have_count(4)
-    for alt in ("Original slice", "HiRes-CAM heat map", "Overlay with outlines"):
+    for alt in ("Original slice", f"{DEFAULT_METHOD} heat map", "Overlay with outlines"):
         expect(page.get_by_role("img", name=alt)).to_be_visible()
     page.wait_for_timeout(300)
     shifts = page.evaluate("window.shifts")

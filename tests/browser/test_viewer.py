@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import submit
-from tests.browser.steps import go
+from tests.browser.steps import DEFAULT_METHOD, OTHER_METHOD, go
 
 ZOOMED = re.compile(r"Zoom (?!1\.0×)")
 
@@ -102,14 +102,14 @@ def test_outlines_and_heat_map_can_be_switched_off(viewer: Locator) -> None:
 
 def test_another_method_is_made_when_asked_for(viewer: Locator) -> None:
     before = pixels(viewer)
-    viewer.get_by_role("button", name="Grad-CAM++").click()
-    expect(viewer.get_by_role("button", name="Grad-CAM++")).to_have_attribute(
-        "aria-pressed", "true"
-    )
+    other = viewer.get_by_role("button", name=OTHER_METHOD, exact=True)
+    other.click()
+    expect(other).to_have_attribute("aria-pressed", "true")
     expect(viewer.get_by_text("strongest evidence")).to_be_visible(timeout=30_000)
     assert pixels(viewer) != before
-    canvas_of(viewer).press("1")
-    expect(viewer.get_by_role("button", name="HiRes-CAM")).to_have_attribute("aria-pressed", "true")
+    canvas_of(viewer).press("2")
+    second = viewer.get_by_role("button", name="Grad-CAM", exact=True)
+    expect(second).to_have_attribute("aria-pressed", "true")
 
 
 def test_the_ruler_reads_millimeters_where_the_spacing_is_known(
@@ -141,7 +141,7 @@ def test_the_three_pictures_set_the_large_one(page: Page, viewer: Locator) -> No
     everything = pixels(viewer)
     strip.get_by_role("button", name="Original").click()
     original = pixels(viewer)
-    strip.get_by_role("button", name="HiRes-CAM").click()
+    strip.get_by_role("button", name=DEFAULT_METHOD, exact=True).click()
     heat = pixels(viewer)
     strip.get_by_role("button", name="Overlay").click()
     assert pixels(viewer) == everything

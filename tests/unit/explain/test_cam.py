@@ -110,13 +110,14 @@ def test_the_map_has_the_layers_resolution_and_the_score_is_the_logit(
 ) -> None:
     with torch.no_grad():
         logits = shipped_model(slice_tensor)[0]
-    for layer, side in {
-        "layer1[-1]": 32,
-        "layer2[-1]": 16,
-        "layer3[-1]": 8,
-        "layer4[-1]": 4,
+    for layer, stride in {
+        "layer1[-1]": 4,
+        "layer2[-1]": 8,
+        "layer3[-1]": 16,
+        "layer4[-1]": 32,
     }.items():
         cam = explain(shipped_model, slice_tensor, 3, "hirescam", layer)
+        side = slice_tensor.shape[-1] // stride
         assert cam.map.shape == (side, side)
         assert cam.map.dtype == np.float32
         assert cam.score == pytest.approx(float(logits[3]), abs=1e-4)

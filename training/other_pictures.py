@@ -1,4 +1,7 @@
-"""More pictures that are no brain MRI, beside `not_mri`: for measuring, never for fitting.
+"""More pictures that are no brain MRI, beside `not_mri`, for measuring.
+
+How many slices the input check accepts was settled with other pictures of these kinds (another
+seed), so what it makes of them says little about kinds that nobody here has thought of.
 
 Rendered plots, digits, photographs (scikit-learn's samples), and synthetic pictures built like
 other body parts: ellipses, ribs, bones and joints on black. None of it is real anatomy.

@@ -145,10 +145,8 @@ class Recipe:
             raise ValueError(f"starts must be among {', '.join(STARTS)}")
         if self.batch_size < 2 or not self.phases:
             raise ValueError("batches hold at least 2 slices, and there is at least one phase")
-        layers = self.guidance.segmentation_layers
-        if any(
-            p.guidance and set(p.guidance.segmentation_layers) - set(layers) for p in self.phases
-        ):
+        layers = set(self.guidance.segmentation_layers)
+        if any(set(self.guidance_in(p).segmentation_layers) - layers for p in self.phases):
             raise ValueError("a phase's segmentation_layers are among the recipe's")
         if not 0 <= self.average < 1 or not 0 <= self.label_smoothing < 1:
             raise ValueError("average and label_smoothing lie between 0 and 1")
@@ -157,6 +155,10 @@ class Recipe:
     def epochs(self) -> int:
         """All phases' epochs."""
         return sum(phase.epochs for phase in self.phases)
+
+    def guidance_in(self, phase: Phase) -> Guidance:
+        """What guides a phase: its own guidance, else the recipe's."""
+        return phase.guidance or self.guidance
 
 
 def read_recipe(path: Path) -> Recipe:

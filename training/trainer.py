@@ -17,7 +17,7 @@ from training.augment import augment, transplant
 from training.cache import Slices, normalized
 from training.guidance import Decoders, forward, guidance_loss
 from training.optimize import average_into, cycle, make_optimizer, set_rate
-from training.recipe import GUIDED, STAGES, Phase, Recipe
+from training.recipe import GUIDED, STAGES, Guidance, Phase, Recipe
 from training.validate import Validation, validate
 
 CHECKPOINT = "checkpoint.pt"
@@ -62,7 +62,6 @@ class Trainer:
         self._minutes = minutes
         self._on_step = on_step
         self._optimizer: torch.optim.Optimizer | None = None
-        self._guidance = recipe.guidance
         if self.device.type == "cuda":
             self.model.to(memory_format=torch.channels_last)
 
@@ -75,6 +74,7 @@ class Trainer:
         """Train one epoch and measure; the row of figures that the CSV holds."""
         phase, within = self._phase()
         frozen = self._enter(phase, fresh=within == 0)
+        guidance = self.recipe.guidance_in(phase)
         generator = torch.Generator(device=self.device)
         generator.manual_seed(self.recipe.seed * 100_003 + self.progress.epoch)
         torch.manual_seed(self.recipe.seed * 100_003 + self.progress.epoch)
@@ -90,7 +90,7 @@ class Trainer:
         rate = 0.0
         for step, places in enumerate(batches):
             rate = self._set_rate(phase, (within + step / len(batches)) / phase.epochs)
-            losses, correct = self._step(places, frozen, generator)
+            losses, correct = self._step(places, frozen, guidance, generator)
             for name, value in losses.items():
                 totals[name] = totals.get(name, 0.0) + value
             right, seen = right + correct, seen + len(places)
@@ -168,7 +168,6 @@ class Trainer:
         raise ValueError("the run is finished")
 
     def _enter(self, phase: Phase, *, fresh: bool) -> int:
-        self._guidance = phase.guidance or self.recipe.guidance
         trains = STAGES if self._all_stages else phase.trains
         for name, stage in self.model.named_children():
             stage.requires_grad_(name in trains)
@@ -201,7 +200,7 @@ class Trainer:
         )
 
     def _step(
-        self, places: Tensor, frozen: int, generator: torch.Generator
+        self, places: Tensor, frozen: int, guidance: Guidance, generator: torch.Generator
     ) -> tuple[dict[str, float], int]:
         recipe = self.recipe
         assert self._optimizer is not None
@@ -214,12 +213,12 @@ class Trainer:
                 self.model,
                 normalized(batch, recipe.preprocessing),
                 frozen,
-                self._guidance.evidence_layers,
+                guidance.evidence_layers,
             )
             answer = cross_entropy(
                 seen.logits.float(), labels, label_smoothing=recipe.label_smoothing
             )
-            losses = guidance_loss(seen, labels, masks, known, self.decoders, self._guidance)
+            losses = guidance_loss(seen, labels, masks, known, self.decoders, guidance)
             loss = answer + sum(losses.values(), torch.zeros((), device=self.device))
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

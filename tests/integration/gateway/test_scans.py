@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from neuroscan.contracts.scan import ScanView
+from neuroscan.phantoms import default_specs, make_phantom
 from neuroscan.stack import Stack
 from neuroscan.storage import Storage
 from tests import pictures
@@ -181,14 +182,18 @@ def test_a_canceled_scan_stays_readable(api: httpx.Client) -> None:
 
 def test_patients_history_shows_the_trend_of_one_plane(api: httpx.Client) -> None:
     patient = new_patient(api, name="Ada Example")
+    # Only slices that the input check accepts are in a trend: a drawn head is none.
+    lesion = next(spec for spec in default_specs() if spec.lesion)
+    content = pictures.png(make_phantom(lesion).pixels)
     for day in ("2026-01-05", "2026-02-05"):
         fields = {"patient_id": patient["id"], "acquired_at": f"{day}T10:00:00Z"}
-        wait_final(api, submit(api, pictures.png(), **fields).json()["id"])
+        wait_final(api, submit(api, content, **fields).json()["id"])
     history = api.get(f"/v1/patients/{patient['id']}/scans").json()
     assert [item["acquired_at"][:10] for item in history["items"]] == ["2026-02-05", "2026-01-05"]
     assert history["trend"]["note"].endswith("Not a volume.")
     accepted = [item for item in history["items"] if item["input_check"]["accepted"]]
     points = history["trend"]["points"]
+    assert len(points) == 2
     assert [point["scan_id"] for point in points] == [item["id"] for item in accepted[::-1]]
 
 

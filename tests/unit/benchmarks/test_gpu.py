@@ -8,6 +8,7 @@ import torch
 
 from benchmarks.gpu import BUNDLE, _agreement, made_slices, main
 from neuroscan.network.bundle import Bundle
+from neuroscan.settings import SHIPPED_BUNDLE
 from services.inference.engine import Prediction
 
 
@@ -21,6 +22,10 @@ def test_without_a_gpu_it_says_so_and_succeeds(
     assert capsys.readouterr().out.splitlines() == ["no GPU here: nothing of it is measured"]
     content = json.loads((tmp_path / "build" / "bench" / "gpu.json").read_text())
     assert content["verdicts"] == []
+
+
+def test_the_bundle_is_the_shipped_one() -> None:
+    assert BUNDLE == SHIPPED_BUNDLE
 
 
 def test_differences_are_counted() -> None:

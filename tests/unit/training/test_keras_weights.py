@@ -62,10 +62,7 @@ def arrays() -> Arrays:
 def archive(path: Path, arrays: Arrays, described: dict[str, object] | None = None) -> Path:
     """The arrays as the archive of a package, in two shards."""
     content = b"".join(array.tobytes() for array in arrays.values())
-    weights = [
-        {"name": name, "shape": array.shape, "dtype": "float32"} for name, array in arrays.items()
-    ]
-    group = {"paths": ["shard1.bin", "shard2.bin"], "weights": weights}
+    group = {"paths": ["shard1.bin", "shard2.bin"], "weights": _described(arrays)}
     files = {
         "model.json": json.dumps(described or {"weightsManifest": [group]}).encode(),
         "shard1.bin": content[:5000],

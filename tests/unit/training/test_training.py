@@ -20,7 +20,7 @@ from training.data import DataPacks
 from training.optimize import cycle
 from training.recipe import Augmentation, Guidance, Phase, Recipe, RecipeError
 from training.refusal import LeakError, read_training_manifest, refuse_overlap
-from training.run import read_history, read_run
+from training.run import RunFacts, read_history, read_run
 from training.starts import start_model
 from training.trainer import Trainer
 
@@ -145,6 +145,17 @@ def test_a_phase_may_guide_in_its_own_way(packs: Path) -> None:
         always | {"train_segmentation", "train_evidence"},
         always | {"train_activation"},
     ]
+
+
+def test_a_bundle_says_what_the_masks_taught_in_every_phase() -> None:
+    own = Guidance(activation=0.2, activation_layers=("layer2",))
+    first, second = TINY.phases
+    phases = (first, dataclasses.replace(first, guidance=own), second)
+    facts = RunFacts("nothing", 8, None, "CPU", "2", ())
+    told = export.training_facts(dataclasses.replace(TINY, phases=phases), facts, {"epoch": 1})
+    assert told["masks"] == (
+        "used: segmentation at layer3; evidence at layer3, layer4; then used: activation at layer2"
+    )
 
 
 def test_frozen_normalization_keeps_its_statistics(packs: Path) -> None:

@@ -127,6 +127,9 @@ def test_another_archive_is_refused_with_what_is_wrong(arrays: Arrays, tmp_path:
     one_shard = [{"paths": ["shard1.bin"], "weights": _described(small)}]
     with pytest.raises(RecipeError, match="bytes of weights end within conv1/kernel"):
         read_archive(archive(tmp_path / "b.tgz", small, {"weightsManifest": one_shard}))
+    first = {"paths": ["shard1.bin", "shard2.bin"], "weights": _described(small)[:1]}
+    with pytest.raises(RecipeError, match="bytes of weights, 37632 described"):
+        read_archive(archive(tmp_path / "d.tgz", small, {"weightsManifest": [first]}))
     quantized = [dict(one, quantization={}) for one in _described(small)]
     group = {"paths": ["shard1.bin", "shard2.bin"], "weights": quantized}
     with pytest.raises(RecipeError, match="is not float32"):

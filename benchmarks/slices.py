@@ -91,9 +91,10 @@ class Product:
         chosen = spec.explanation
         cam = explain(self._model, tensor, answer, chosen.method, chosen.layer)
         evidence = upsample(cam.map, shape)
-        segmented, peak = self._segment(pixels)
+        named = TumorClass(spec.classes[answer])
+        segmented, peak = self._segment(pixels, named)
         return Looks(
-            answer=TumorClass(spec.classes[answer]),
+            answer=named,
             accepted=accepted,
             regions=FoundRegions(
                 map=find_region(cam.map, shape, chosen.region_threshold),
@@ -104,10 +105,15 @@ class Product:
         )
 
     def silent(self, pixels: NDArray[np.uint8]) -> bool:
-        """Whether the decoder finds nothing."""
-        return self._segment(pixels)[0] is None
+        """Whether the decoder finds nothing, knowing the network's answer."""
+        spec = self.description
+        with torch.inference_mode():
+            answer = int(self._model(preprocess(pixels, spec.preprocessing)).argmax())
+        return self._segment(pixels, TumorClass(spec.classes[answer]))[0] is None
 
-    def _segment(self, pixels: NDArray[np.uint8]) -> tuple[RegionMask | None, Peak]:
+    def _segment(
+        self, pixels: NDArray[np.uint8], answer: TumorClass
+    ) -> tuple[RegionMask | None, Peak]:
         spec = self.description.segmentation
         if self._segmenter is None or spec is None:
             return None, (0, 0)
@@ -115,7 +121,9 @@ class Product:
         probability = tumor_probability(
             self._model, self._segmenter, pixels, self.description.preprocessing
         )
-        return segmented_range(probability, shape, spec), _peak(upsample(probability, shape))
+        agreed = answer is not TumorClass.NO_TUMOR
+        found = segmented_range(probability, shape, spec, agreed=agreed)
+        return found, _peak(upsample(probability, shape))
 
 
 def see_annotated(

@@ -98,7 +98,9 @@ def spatial_section(found: Spatial) -> str:
                 "pixel). The heat map explains the network's own answer. A slice without a region "
                 "is a miss, has Dice 0 and the wrong side; errors stand on the slices with one. "
                 "Spacing and plane are given, so that the region's error stands alone. In "
-                "brackets: 95 % intervals by patient group."
+                "brackets: 95 % intervals by patient group. The segmentation needs a clearer peak "
+                "for a region in a slice that the network classifies as no tumor than in one that "
+                "it classifies as a tumor."
             ),
             _target_table(found),
             _source_table(found.sources),

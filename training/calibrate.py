@@ -1,8 +1,8 @@
 """`python -m training calibrate`: fit the second half of a bundle and write it.
 
-On the validation part: temperature, conformal threshold, the input check's threshold, and how well
-the maps agree with annotated tumors. On the training part: the input check's statistics. The test
-part is measured at the end and chooses nothing.
+On the validation part, changed at random: temperature and conformal threshold. On it as it is: the
+input check's threshold, and how well the maps agree with annotated tumors. On the training part:
+the input check's statistics. The test part is measured at the end and chooses nothing.
 """
 
 import argparse
@@ -33,12 +33,15 @@ from neuroscan.network.bundle import (
 from neuroscan.network.conformal import LAC, prediction_set
 from neuroscan.network.input_check import InputCheckModel
 from training.agreement import FRACTIONS, Agreement, chance, measure_agreement
+from training.cache import load_slices
+from training.changed import DRAWS, Changed, observe_changed
 from training.data import DataPacks, sample_evenly
 from training.fit import fit_temperature, lac_threshold, log_loss, probabilities
 from training.not_mri import all_pictures, not_mri
 from training.observe import Observations, observe, run
 
 COVERAGE = 0.95
+FITTED_ON = f"patient, val, every slice changed {DRAWS} times as in training"
 CHECK_FILE = "input_check.safetensors"
 # Of one to three stages together and 16 to 128 components, these keep made pictures (`not_mri`) as
 # far from MRI as the best do, to 2 %.
@@ -76,9 +79,10 @@ def main(arguments: argparse.Namespace) -> None:
     with DataPacks(arguments.data) as packs:
         parts = {part: _observe(model, network, packs, part) for part in ("train", "val", "test")}
         agreements, by_chance = _compare_maps(model, network, packs, arguments.maps)
-    val = parts["val"]
-    temperature = fit_temperature(val.logits, val.labels)
-    conformal = _conformal(val, temperature)
+        slices = load_slices(packs, packs.patient_split("val"), network.preprocessing)
+    val, changed = parts["val"], observe_changed(model, slices, network.preprocessing)
+    temperature = fit_temperature(changed.logits, changed.labels)
+    conformal = _conformal(changed, temperature)
     check, spec = _input_check(parts["train"], val)
     _, junk = run(
         model, network.preprocessing, CHECK_LAYERS, all_pictures(not_mri(seed=7, each=JUNK_EACH))
@@ -87,7 +91,7 @@ def main(arguments: argparse.Namespace) -> None:
     description = Description(
         **{field.name: getattr(network, field.name) for field in dataclasses.fields(network)},
         code=f"neuroscan {__version__}, python -m training calibrate",
-        calibration=Calibration(temperature=temperature, split="patient, val", n=len(val.labels)),
+        calibration=Calibration(temperature=temperature, split=FITTED_ON, n=len(changed.labels)),
         conformal=conformal,
         explanation=choose_explanation(agreements),
         input_check=spec,
@@ -164,15 +168,15 @@ def _compare_maps(
     return found, chance(packs, pictures)
 
 
-def _conformal(val: Observations, temperature: float) -> Conformal:
-    shares = probabilities(val.logits, temperature)
-    true_share = shares[np.arange(len(shares)), val.labels]
+def _conformal(changed: Changed, temperature: float) -> Conformal:
+    shares = probabilities(changed.logits, temperature)
+    true_share = shares[np.arange(len(shares)), changed.labels]
     return Conformal(
         coverage=COVERAGE,
-        threshold=lac_threshold(true_share, val.groups, COVERAGE),
+        threshold=lac_threshold(true_share, changed.groups, COVERAGE),
         kind=LAC,
-        split="patient, val; one vote a group",
-        groups=len(set(val.groups)),
+        split=f"{FITTED_ON}; one vote a group",
+        groups=len(set(changed.groups)),
     )
 
 

@@ -202,7 +202,8 @@ def _decoder(spec: SegmentationSpec) -> str:
         f"stem of its own at {shape.input_size} px; trained on {training.get('split')} "
         f"({training.get('slices')} slices, {training.get('masked')} with an outlined tumor), "
         f"{training.get('chosen')}. A slice is silent below a largest probability of "
-        f"{spec.least_peak:g}; region at {spec.threshold:g}, range {spec.loose:.3g} to "
+        f"{spec.least_peak:g}, or of {spec.least_peak_agreed:g} where the network names a tumor; "
+        f"region at {spec.threshold:g}, range {spec.loose:.3g} to "
         f"{spec.tight:.3g}; fitted on {spec.fitted_on}."
     )
 

@@ -27,9 +27,15 @@ from neuroscan.network.bundle import (
     read_json,
 )
 from neuroscan.network.fields import FieldError, read_fields
+from neuroscan.network.preprocess import preprocess
 from neuroscan.network.segmenter import SegmenterShape
 from services.explain.evidence import Mask
-from services.explain.segment import segmented_range, segmented_region, tumor_probability
+from services.explain.segment import (
+    is_faint,
+    segmented_range,
+    segmented_region,
+    tumor_probability,
+)
 from training.data import DataPacks
 from training.export import half_precision
 from training.recipe import RecipeError
@@ -39,7 +45,10 @@ from training.trainer import BEST
 SEGMENTER_FILE = "segmenter.safetensors"
 LARGEST_BYTES = 15_000_000
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
-LEAST_PEAKS = tuple(round(0.3 + 0.02 * step, 2) for step in range(35))
+LEAST_PEAKS = (
+    *(round(0.3 + 0.02 * step, 2) for step in range(35)),
+    *(0.985, 0.99, 0.993, 0.995, 0.997, 0.998, 0.999),
+)
 SPREADS = tuple(round(0.25 * step, 2) for step in range(1, 17))
 SILENT_AT_LEAST = 0.98
 RANGE_COVERS = 0.8
@@ -51,21 +60,26 @@ Probability = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A validation slice: the decoder's probability (S, S), the annotated tumor (H, W) or None."""
+    """A validation slice: the decoder's probability (S, S), the annotated tumor (H, W) or None.
+
+    `agreed` says that the network classifies it as a tumor.
+    """
 
     probability: Probability
     truth: Mask | None
     shape: tuple[int, int]
+    agreed: bool
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """The four thresholds (`neuroscan.network.bundle.SegmentationSpec`)."""
+    """The five thresholds (`neuroscan.network.bundle.SegmentationSpec`)."""
 
     threshold: float
     loose: float
     tight: float
     least_peak: float
+    least_peak_agreed: float
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -99,6 +113,7 @@ def main(arguments: argparse.Namespace) -> None:
         loose=0.5,
         tight=0.5,
         least_peak=0.5,
+        least_peak_agreed=0.5,
         fitted_on=f"{SPLIT}, val",
         training={**_training(facts), "chosen": f"epoch {saved['row']['epoch']}, on validation"},
     )
@@ -118,6 +133,7 @@ def look(bundle: Bundle, data: Path) -> list[Seen]:
     """The decoder's answer on the validation slices with a mask and on those without a tumor."""
     model, segmenter = bundle.load_model(), bundle.load_segmenter()
     assert segmenter is not None
+    spec = bundle.description
     seen: list[Seen] = []
     with DataPacks(data) as packs:
         for picture in packs.patient_split("val"):
@@ -125,9 +141,11 @@ def look(bundle: Bundle, data: Path) -> list[Seen]:
                 continue
             pixels = packs.pixels(picture)
             shape = (pixels.shape[0], pixels.shape[1])
-            found = tumor_probability(model, segmenter, pixels, bundle.description.preprocessing)
+            found = tumor_probability(model, segmenter, pixels, spec.preprocessing)
+            with torch.inference_mode():
+                answer = int(model(preprocess(pixels, spec.preprocessing)).argmax())
             truth = None if picture.mask is None else packs.mask(picture, shape)
-            seen.append(Seen(found, truth, shape))
+            seen.append(Seen(found, truth, shape, spec.classes[answer] != "no_tumor"))
             if len(seen) % 100 == 0:
                 log.info("validation: %d slices", len(seen))
     return seen
@@ -137,17 +155,18 @@ def fit(seen: Sequence[Seen], spec: SegmentationSpec) -> Fitted:
     """The thresholds that the validation slices ask for.
 
     `threshold` has the largest mean Dice. `least_peak` is the smallest that leaves 98 % of the
-    slices without a tumor empty, unless that loses more tumors than it gains silence: then the one
-    with the largest sum of both shares. `loose` and `tight` lie equally far from the threshold in
-    logits, as near as lets the annotated area lie between theirs in 80 % of the slices.
+    slices without a tumor empty, whatever the network answers, unless that loses more tumors than
+    it gains silence: then the one with the largest sum of both shares. `least_peak_agreed` has the
+    largest sum of both shares where the network's answer counts too. `loose` and `tight` lie
+    equally far from the threshold in logits, as near as lets the annotated area lie between theirs
+    in 80 % of the slices.
     """
     drawn = [one for one in seen if one.truth is not None]
     plain = [one for one in seen if one.truth is None]
 
     def at(threshold: float) -> float:
-        trial = _trial(spec, threshold=threshold, least_peak=threshold)
-        return float(np.mean([_dice(segmented_region(o.probability, o.shape, trial), o.truth)
-                              for o in drawn]))  # fmt: skip
+        trial = _trial(spec, threshold=threshold, least_peak=threshold, least_peak_agreed=threshold)
+        return float(np.mean([_dice(_region(one, trial), one.truth) for one in drawn]))
 
     threshold = max(THRESHOLDS, key=at)
     peaks = np.array([one.probability.max() for one in drawn])
@@ -161,15 +180,21 @@ def fit(seen: Sequence[Seen], spec: SegmentationSpec) -> Fitted:
     quiet = [level for level in levels if (silence < level).mean() >= SILENT_AT_LEAST]
     if quiet and worth(best) - worth(quiet[0]) <= 1 - SILENT_AT_LEAST:
         best = quiet[0]
-    loose, tight = _range(drawn, _trial(spec, threshold=threshold, least_peak=best))
-    return Fitted(threshold, loose, tight, best)
+
+    def worth_agreed(level: float) -> float:
+        needed = [np.where([one.agreed for one in part], level, best) for part in (drawn, plain)]
+        return float((peaks >= needed[0]).mean() + (silence < needed[1]).mean())
+
+    agreed = max((level for level in levels if level <= best), key=worth_agreed)
+    trial = _trial(spec, threshold=threshold, least_peak=best, least_peak_agreed=agreed)
+    return Fitted(threshold, *_range(drawn, trial), best, agreed)
 
 
 def validation_figures(seen: Sequence[Seen], spec: SegmentationSpec) -> dict[str, object]:
     """What the bundle keeps in `metrics`: a slice without a region counts with Dice 0."""
     drawn = [one for one in seen if one.truth is not None]
     plain = [one for one in seen if one.truth is None]
-    regions = [segmented_region(one.probability, one.shape, spec) for one in drawn]
+    regions = [_region(one, spec) for one in drawn]
     dices = [_dice(region, one.truth) for region, one in zip(regions, drawn, strict=True)]
     return {
         "part": f"{SPLIT}, val",
@@ -178,8 +203,9 @@ def validation_figures(seen: Sequence[Seen], spec: SegmentationSpec) -> dict[str
         "median_dice": round(float(np.median(dices)), 4),
         "mean_dice": round(float(np.mean(dices)), 4),
         "without_region": sum(region is None for region in regions),
-        "silent": round(
-            float(np.mean([float(one.probability.max()) < spec.least_peak for one in plain])), 4
+        "silent": round(float(np.mean([_region(one, spec) is None for one in plain])), 4),
+        "silent_by_itself": round(
+            float(np.mean([is_faint(one.probability, spec) for one in plain])), 4
         ),
         "range_covers": round(_covered(drawn, spec), 4),
     }
@@ -201,17 +227,28 @@ def _covered(drawn: Sequence[Seen], spec: SegmentationSpec) -> float:
     inside = []
     for one in drawn:
         assert one.truth is not None
-        region = segmented_range(one.probability, one.shape, spec)
+        region = segmented_range(one.probability, one.shape, spec, agreed=one.agreed)
         if region is not None:
             area = int(one.truth.sum())
             inside.append(int(region.tight.sum()) <= area <= int(region.loose.sum()))
     return float(np.mean(inside)) if inside else 0.0
 
 
-def _trial(spec: SegmentationSpec, *, threshold: float, least_peak: float) -> SegmentationSpec:
+def _trial(
+    spec: SegmentationSpec, *, threshold: float, least_peak: float, least_peak_agreed: float
+) -> SegmentationSpec:
     return dataclasses.replace(
-        spec, threshold=threshold, least_peak=least_peak, loose=threshold, tight=threshold
+        spec,
+        threshold=threshold,
+        least_peak=least_peak,
+        least_peak_agreed=least_peak_agreed,
+        loose=threshold,
+        tight=threshold,
     )
+
+
+def _region(one: Seen, spec: SegmentationSpec) -> Mask | None:
+    return segmented_region(one.probability, one.shape, spec, agreed=one.agreed)
 
 
 def _dice(found: Mask | None, truth: Mask | None) -> float:

@@ -102,8 +102,9 @@ class SegmentationSpec:
     """The decoder's weights, what it is built from, and how its answer becomes a region.
 
     A pixel whose probability reaches `threshold` is tumor; a slice in which none reaches
-    `least_peak` has no region. `loose` and `tight` are the lowest and the highest threshold that
-    are plausible too; ranges run between them. `fitted_on` says where all four were chosen,
+    `least_peak` has no region, unless the network classifies it as a tumor: then
+    `least_peak_agreed` is enough. `loose` and `tight` are the lowest and the highest threshold that
+    are plausible too; ranges run between them. `fitted_on` says where all five were chosen,
     `training` how the decoder was trained and on which slices.
     """
 
@@ -114,14 +115,15 @@ class SegmentationSpec:
     loose: float
     tight: float
     least_peak: float
+    least_peak_agreed: float
     fitted_on: str
     training: Mapping[str, object]
 
     def __post_init__(self) -> None:
         if not 0 < self.loose <= self.threshold <= self.tight < 1:
             raise ValueError("0 < loose <= threshold <= tight < 1")
-        if not self.threshold <= self.least_peak < 1:
-            raise ValueError("threshold <= least_peak < 1")
+        if not self.threshold <= self.least_peak_agreed <= self.least_peak < 1:
+            raise ValueError("threshold <= least_peak_agreed <= least_peak < 1")
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from services.explain.backbone import Backbone
 from services.explain.cam import SUM, Cam, explain
 from services.explain.overlay import heatmap, overlay, png
 from services.explain.region import FoundRegion, FoundRegions, find_region, found_region
-from services.explain.segment import and_mirrored, segmented_range, tumor_probability
+from services.explain.segment import and_mirrored, is_faint, segmented_range, tumor_probability
 from services.explain.sharpness import sharpness
 
 
@@ -77,7 +77,7 @@ class Explainer:
         cam = self._explain(task, tensor, {name: found[:1] for name, found in known.items()})
         found = FoundRegions(
             map=find_region(cam.map, shape, self._bundle.explanation.region_threshold),
-            segmentation=self._segment(pixels, known),
+            segmentation=self._segment(pixels, known, task.label),
         )
         files = {
             "heatmap.png": png(heatmap(cam.map, shape)),
@@ -119,7 +119,7 @@ class Explainer:
             raise InvalidRequest(f"The network has no such layer: {error}.") from error
 
     def _segment(
-        self, pixels: NDArray[np.uint8], known: Mapping[str, torch.Tensor]
+        self, pixels: NDArray[np.uint8], known: Mapping[str, torch.Tensor], label: TumorClass
     ) -> FoundRegion | None:
         spec = self._bundle.segmentation
         if self._segmenter is None or spec is None:
@@ -131,8 +131,13 @@ class Explainer:
             self._bundle.preprocessing,
             [known[canonical(self._model, layer)] for layer in self._segmenter.shape.layers],
         )
-        masks = segmented_range(probability, (pixels.shape[0], pixels.shape[1]), spec)
-        return found_region(masks) if masks else None
+        masks = segmented_range(
+            probability,
+            (pixels.shape[0], pixels.shape[1]),
+            spec,
+            agreed=label is not TumorClass.NO_TUMOR,
+        )
+        return found_region(masks, faint=is_faint(probability, spec)) if masks else None
 
     def _facts(
         self, cam: Cam, label: TumorClass, found: FoundRegions, elapsed_ms: float

@@ -25,6 +25,10 @@ NOTHING_SEGMENTED = (
     "The segmentation finds no tumor in this slice, although it is classified as {label}; the "
     "region is the heat map's."
 )
+FAINT = (
+    "The segmentation alone would not be sure of a tumor here: its faint region is drawn since the "
+    "slice is classified as {label}."
+)
 SEGMENTED_ALL_THE_SAME = (
     "The segmentation draws a region, although the slice is classified as no tumor."
 )
@@ -32,10 +36,14 @@ SEGMENTED_ALL_THE_SAME = (
 
 @dataclass(frozen=True, eq=False)
 class FoundRegion:
-    """A region as the contract has it, and as masks (H, W) with its plausible range."""
+    """A region as the contract has it, and as masks (H, W) with its plausible range.
+
+    `faint` says that only the slice's class makes it believable.
+    """
 
     region: Region
     masks: RegionMask
+    faint: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +82,9 @@ class FoundRegions:
         if self.segmentation is None:
             return NOTHING_SEGMENTED.format(label=label.value)
         overlap = self.overlap
-        return ELSEWHERE if overlap is not None and overlap < LOW_OVERLAP else None
+        if overlap is not None and overlap < LOW_OVERLAP:
+            return ELSEWHERE
+        return FAINT.format(label=label.value) if self.segmentation.faint else None
 
 
 def find_region(
@@ -95,9 +105,9 @@ def find_region(
     return found_region(RegionMask(loose, chosen, tight))
 
 
-def found_region(masks: RegionMask) -> FoundRegion:
+def found_region(masks: RegionMask, *, faint: bool = False) -> FoundRegion:
     """The contract's description beside the masks."""
-    return FoundRegion(region=region_of(masks.chosen), masks=masks)
+    return FoundRegion(region=region_of(masks.chosen), masks=masks, faint=faint)
 
 
 def region_of(mask: Mask) -> Region:

@@ -50,14 +50,19 @@ def tumor_probability(
 
 
 def segmented_region(
-    probability: NDArray[np.float32], shape: tuple[int, int], spec: SegmentationSpec
+    probability: NDArray[np.float32],
+    shape: tuple[int, int],
+    spec: SegmentationSpec,
+    *,
+    agreed: bool,
 ) -> Mask | None:
     """The region (H, W) of `shape` in a probability map (S, S); None when the slice is silent.
 
-    Components that touch at a corner are one. The one that holds most probability stays, and
-    others that hold at least three tenths of that.
+    `agreed` says that the network classifies the slice as a tumor, which makes a fainter region
+    believable. Components that touch at a corner are one. The one that holds most probability
+    stays, and others that hold at least three tenths of that.
     """
-    if float(probability.max()) < spec.least_peak:
+    if float(probability.max()) < (spec.least_peak_agreed if agreed else spec.least_peak):
         return None
     large = _at_size(probability, shape)
     above = large >= spec.threshold
@@ -71,13 +76,17 @@ def segmented_region(
 
 
 def segmented_range(
-    probability: NDArray[np.float32], shape: tuple[int, int], spec: SegmentationSpec
+    probability: NDArray[np.float32],
+    shape: tuple[int, int],
+    spec: SegmentationSpec,
+    *,
+    agreed: bool,
 ) -> RegionMask | None:
     """The region of `segmented_region` with what `spec.loose` and `spec.tight` make of it.
 
     The loose region is all that hangs together with the chosen one; the tight one may be empty.
     """
-    chosen = segmented_region(probability, shape, spec)
+    chosen = segmented_region(probability, shape, spec, agreed=agreed)
     if chosen is None:
         return None
     large = _at_size(probability, shape)
@@ -85,6 +94,11 @@ def segmented_range(
     _, labels = cv2.connectedComponents(above.astype(np.uint8), connectivity=8)
     loose: Mask = np.isin(labels, np.unique(np.asarray(labels)[chosen])) & above
     return RegionMask(loose, chosen, (large >= spec.tight) & chosen)
+
+
+def is_faint(probability: NDArray[np.float32], spec: SegmentationSpec) -> bool:
+    """Whether the decoder by itself, without the class, would find no region in the slice."""
+    return float(probability.max()) < spec.least_peak
 
 
 def _at_size(probability: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:

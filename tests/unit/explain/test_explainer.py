@@ -26,7 +26,7 @@ from neuroscan.settings import SHIPPED_BUNDLE as BUNDLE
 from neuroscan.storage import ObjectNotFound, Storage
 from services.explain.cam import explain
 from services.explain.explainer import Explainer
-from services.explain.region import NOTHING_SEGMENTED
+from services.explain.region import FAINT, LOW_OVERLAP, NOTHING_SEGMENTED
 from services.explain.sharpness import sharpness
 from services.explain.worker import load
 from tests.pictures import head, png
@@ -81,8 +81,11 @@ def test_defaults_come_from_the_bundle_and_artefacts_open(
     assert masks.loose.sum() > masks.chosen.sum()
 
 
-def with_decoder(folder: Path, threshold: float | None) -> Path:
-    """The shipped bundle with an untrained decoder at a threshold, or with none."""
+def with_decoder(folder: Path, threshold: float | None, alone: float | None = None) -> Path:
+    """The shipped bundle with an untrained decoder at a threshold, or with none.
+
+    `alone` is the decoder's least peak where the network names no tumor.
+    """
     folder.mkdir()
     for path in BUNDLE.iterdir():
         if path.is_file() and path.name not in ("bundle.json", "segmenter.safetensors"):
@@ -103,7 +106,8 @@ def with_decoder(folder: Path, threshold: float | None) -> Path:
             "threshold": threshold,
             "loose": threshold,
             "tight": threshold,
-            "least_peak": threshold,
+            "least_peak": alone or threshold,
+            "least_peak_agreed": threshold,
             "fitted_on": "nothing",
             "training": {},
         }
@@ -139,6 +143,25 @@ def test_the_region_is_the_decoders_where_it_finds_one(
     assert (facts.overlap is None) == (facts.regions.segmentation is None)
     silent = threshold is not None and source is RegionSource.MAP
     assert (facts.disagreement == NOTHING_SEGMENTED.format(label="glioma")) == silent
+
+
+def test_a_faint_region_counts_where_the_slice_is_classified_as_a_tumor(
+    tmp_path: Path, storage: Storage
+) -> None:
+    explainer = Explainer(
+        bundle_folder=with_decoder(tmp_path / "bundle", 0.0001, alone=0.9999),
+        device="cpu",
+        threads=1,
+        storage=storage,
+    )
+    tumor = explainer(task(), "scans/1/explain/1-faint").explanation
+    assert tumor.region_source is RegionSource.SEGMENTATION
+    faint = FAINT.format(label="glioma")
+    assert tumor.overlap is not None
+    assert (tumor.disagreement == faint) == (tumor.overlap >= LOW_OVERLAP)
+    plain = explainer(task(label=TumorClass.NO_TUMOR), "scans/1/explain/1-none").explanation
+    assert plain.regions.segmentation is None
+    assert plain.disagreement is None
 
 
 @pytest.mark.parametrize("method", CamMethod)

@@ -13,6 +13,7 @@ from neuroscan.imaging.region_mask import RegionMask
 from services.explain.evidence import region_mask, upsample
 from services.explain.region import (
     ELSEWHERE,
+    FAINT,
     NOTHING_SEGMENTED,
     SEGMENTED_ALL_THE_SAME,
     FoundRegions,
@@ -151,6 +152,15 @@ def test_what_does_not_fit_together_is_said(
     )
     assert found.disagreement(label, segmented=True) == expected
     assert found.disagreement(label, segmented=False) is None
+
+
+def test_a_region_that_only_the_class_makes_believable_is_said_to_be_faint() -> None:
+    found = FoundRegions(
+        map=found_region(square(10, 20)), segmentation=found_region(square(15, 20), faint=True)
+    )
+    assert found.disagreement(TUMOR, segmented=True) == FAINT.format(label="meningioma")
+    apart = FoundRegions(map=found_region(square(70, 20)), segmentation=found.segmentation)
+    assert apart.disagreement(TUMOR, segmented=True) == ELSEWHERE
 
 
 def test_a_maps_region_has_a_range() -> None:

@@ -36,7 +36,7 @@ TINY = SegmentRecipe(
 BACKBONE = Preprocessing(input_size=32, resize="square, area", mean=(0.449,) * 3, std=(0.226,) * 3)
 SPEC = SegmentationSpec(
     file="x", sha256="", shape=SHAPE, threshold=0.5, loose=0.5, tight=0.5, least_peak=0.5,
-    fitted_on="", training={},
+    least_peak_agreed=0.5, fitted_on="", training={},
 )  # fmt: skip
 
 
@@ -117,13 +117,14 @@ def test_a_resumed_run_ends_as_one_that_went_through(own_splits: Path, tmp_path:
         torch.testing.assert_close(resumed.averaged.state_dict()[name], value)
 
 
-def seen(peak: float, *, tumor: bool, radius: float = 10.0) -> Seen:
-    """A probability that falls off in rings around a disk of `radius` px."""
+def seen(peak: float, *, tumor: bool, radius: float = 10.0, agreed: bool | None = None) -> Seen:
+    """A probability that falls off in rings around a disk of `radius` px; rightly classified."""
     y, x = np.mgrid[:64, :64]
     distance = np.hypot(x - 32, y - 32)
     truth = distance <= radius
     chance = peak / (1 + np.exp((distance - 10.0) / 2))
-    return Seen(chance.astype(np.float32), truth if tumor else None, (64, 64))
+    return Seen(chance.astype(np.float32), truth if tumor else None, (64, 64),
+                tumor if agreed is None else agreed)  # fmt: skip
 
 
 def test_thresholds_follow_the_validation_slices() -> None:
@@ -145,6 +146,28 @@ def test_silence_is_not_bought_with_many_tumors() -> None:
     drawn = [seen(0.7, tumor=True) for _ in range(6)] + [seen(0.99, tumor=True)]
     plain = [seen(0.8, tumor=False), *(seen(0.1, tumor=False) for _ in range(9))]
     assert fit(drawn + plain, SPEC).least_peak <= 0.7
+
+
+def test_a_faint_region_is_enough_where_the_network_names_a_tumor() -> None:
+    faint = [seen(0.6, tumor=True) for _ in range(3)]
+    drawn = [seen(0.99, tumor=True) for _ in range(200)] + faint
+    plain = [seen(0.9, tumor=False) for _ in range(5)]
+    fitted = fit(drawn + plain, SPEC)
+    assert fitted.least_peak_agreed <= 0.6
+    assert fitted.least_peak >= 0.9
+    spec = SegmentationSpec(**{**vars(SPEC), **vars(fitted)})
+    figures = validation_figures(drawn + plain, spec)
+    assert (figures["without_region"], figures["silent"]) == (0, 1.0)
+    # Where healthy slices are taken for tumors as often as tumors are faint, nothing is gained.
+    wrong = [seen(0.9, tumor=False, agreed=True) for _ in range(5)]
+    assert fit(drawn + wrong, SPEC).least_peak_agreed >= 0.9
+
+
+def test_by_itself_the_decoder_is_held_to_its_own_level() -> None:
+    spec = SegmentationSpec(**{**vars(SPEC), "least_peak": 0.9})
+    plain = [seen(0.7, tumor=False, agreed=agreed) for agreed in (True, False)]
+    figures = validation_figures([seen(0.95, tumor=True), *plain], spec)
+    assert (figures["silent"], figures["silent_by_itself"]) == (0.5, 1.0)
 
 
 def test_a_trained_decoder_joins_its_bundle_and_no_other(own_splits: Path, tmp_path: Path) -> None:

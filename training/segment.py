@@ -20,6 +20,7 @@ from torchvision.models import ResNet
 
 from neuroscan.network.bundle import BundleError, read_network
 from neuroscan.network.device import choose_device
+from neuroscan.network.fused import fused
 from neuroscan.network.layers import outputs_of
 from neuroscan.network.preprocess import Preprocessing
 from neuroscan.network.segmenter import Segmenter
@@ -140,7 +141,7 @@ class SegmentTrainer:
         torch.manual_seed(recipe.seed)
         self.segmenter = Segmenter(recipe.shape).to(self.device)
         self.averaged = copy.deepcopy(self.segmenter).eval()
-        self._backbone = backbone
+        self._backbone = fused(backbone)
         self._preprocessing = preprocessing
         self._train, self._validation = train, validation
         self._minutes = minutes

@@ -36,7 +36,7 @@ from training.agreement import FRACTIONS, Agreement, chance, measure_agreement
 from training.cache import load_slices
 from training.changed import DRAWS, Changed, observe_changed
 from training.data import DataPacks, sample_evenly
-from training.fit import fit_temperature, lac_threshold, log_loss, probabilities
+from training.fit import lac_threshold, log_loss, probabilities, temperature_for_others
 from training.not_mri import all_pictures, not_mri
 from training.observe import Observations, observe, run
 
@@ -81,7 +81,7 @@ def main(arguments: argparse.Namespace) -> None:
         agreements, by_chance = _compare_maps(model, network, packs, arguments.maps)
         slices = load_slices(packs, packs.patient_split("val"), network.preprocessing)
     val, changed = parts["val"], observe_changed(model, slices, network.preprocessing)
-    temperature = fit_temperature(changed.logits, changed.labels)
+    temperature = temperature_for_others(changed.logits, changed.labels, changed.groups)
     conformal = _conformal(changed, temperature)
     check, spec = _input_check(parts["train"], val)
     _, junk = run(

@@ -23,6 +23,7 @@ from neuroscan.network.bundle import (
     file_sha256,
 )
 from neuroscan.network.model import ARCHITECTURE, CLASSES, build_model
+from training.blend import BLEND
 from training.recipe import Guidance, Recipe
 from training.refusal import write_training_manifest
 from training.run import RUN, RunFacts, read_run
@@ -50,7 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> None:
     """Write weights, training manifest and `bundle.json`; raises `BundleError`."""
     recipe, facts = read_run(arguments.folder / RUN)
-    best = arguments.folder / BEST
+    blended = arguments.folder / BLEND
+    best = blended if blended.is_file() else arguments.folder / BEST
     if not best.is_file():
         raise BundleError(f"{best} is missing: the run has not ended an epoch yet")
     saved = torch.load(best, map_location="cpu", weights_only=True)
@@ -136,11 +138,21 @@ def training_facts(
         "masks": "; then ".join(taught),
         "hardware": facts.hardware,
         "minutes": facts.minutes,
-        "chosen": f"epoch {row['epoch']}, by {recipe.select} on the validation part",
+        "chosen": _chosen(recipe, row),
         "validation": {
             name: round(float(value), 4) for name, value in row.items() if name.startswith("val_")
         },
     }
+
+
+def _chosen(recipe: Recipe, row: Mapping[str, float | int | str]) -> str:
+    best = f"epoch {row['epoch']}, by {recipe.select} on the validation part"
+    if "blended_with" not in row:
+        return best
+    return (
+        f"the mean of the weights of {best}, and of epoch {row['blended_with']}, the last, since "
+        "its log loss there is lower than the first's"
+    )
 
 
 def _taught(guidance: Guidance) -> str:

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from training.splits import fold_of
+
 
 def fit_temperature(logits: Tensor, labels: NDArray[np.int64]) -> float:
     """The temperature T that makes the log loss of softmax(logits / T) least, 0.05 to 20.
@@ -27,6 +29,25 @@ def fit_temperature(logits: Tensor, labels: NDArray[np.int64]) -> float:
         else:
             low = left
     return float(np.exp((low + high) / 2))
+
+
+def temperature_for_others(
+    logits: Tensor, labels: NDArray[np.int64], groups: Sequence[str]
+) -> float:
+    """`fit_temperature`, or 1 where it does not carry over to groups that it was not fitted on.
+
+    Each fold of the groups is scaled by the temperature that the other folds ask for; when that
+    does not lower the log loss of the whole (N), a temperature would only flatter these slices.
+    """
+    folds = np.array([fold_of(group) for group in groups])
+    total = 0.0
+    for fold in np.unique(folds):
+        held, others = folds == fold, folds != fold
+        temperature = fit_temperature(logits[others], labels[others])
+        total += log_loss(logits[held], labels[held], temperature) * int(held.sum())
+    if total / len(folds) < log_loss(logits, labels, 1.0):
+        return fit_temperature(logits, labels)
+    return 1.0
 
 
 def log_loss(logits: Tensor, labels: NDArray[np.int64], temperature: float) -> float:

@@ -107,7 +107,8 @@ class Recipe:
     `schedule` is `one_cycle` (within each phase) or `constant`. `epoch_pictures` is how many an
     epoch draws, every picture once where null. `batch_norm` is `trained`, or `frozen` at the start
     weights' statistics. `select` is what the best epoch has most of: `accuracy`, or `both`
-    (accuracy and the best stage's pointing game, half a point each).
+    (accuracy and the best stage's pointing game, half a point each). `blend` takes the mean of the
+    best and the last epoch's weights where its log loss on validation is lower than the best's.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Recipe:
     sampling: str = "plain"
     epoch_pictures: int | None = None
     select: str = "accuracy"
+    blend: bool = False
     augmentation: Augmentation = field(default_factory=Augmentation)
     guidance: Guidance = field(default_factory=Guidance)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from neuroscan.network.device import choose_device
+from training.blend import blend
 from training.cache import Slices, load_slices
 from training.curves import draw_curves
 from training.folders import open_source
@@ -95,7 +96,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def run(trainer: Trainer, out: Path) -> None:
-    """All epochs that are left; history, curves, checkpoint and best weights after each."""
+    """All epochs that are left; history, curves, checkpoint and best weights after each.
+
+    At the end the best and the last weights' mean, where the recipe asks for it.
+    """
     for row in epochs(trainer):
         score = float(row["val_both" if trainer.recipe.select == "both" else "val_accuracy"])
         better = score > trainer.progress.best
@@ -106,6 +110,8 @@ def run(trainer: Trainer, out: Path) -> None:
         trainer.save(out / CHECKPOINT)
         draw_curves(read_history(out / HISTORY), out / CURVES)
         log.info("%s", "  ".join(f"{name} {short(value)}" for name, value in row.items()))
+    if trainer.recipe.blend:
+        blend(trainer, out)
 
 
 def load_parts(recipe: Recipe, data: Path, fold: int | None = None) -> tuple[Slices, Slices]:

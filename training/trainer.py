@@ -116,10 +116,10 @@ class Trainer:
             **found.figures(),
         }
 
-    def measure(self) -> Validation:
-        """The averaged weights on the validation part (the weights themselves without average)."""
+    def measure(self, model: ResNet | None = None) -> Validation:
+        """A model, by default the one trained (`best_model`), on the validation part."""
         return validate(
-            self.best_model,
+            model or self.best_model,
             self.validation_slices,
             self.recipe.preprocessing,
             self.recipe.batch_size,

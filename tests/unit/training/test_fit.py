@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuroscan.network.conformal import prediction_set
-from training.fit import fit_temperature, lac_threshold, log_loss, probabilities
+from training.fit import (
+    fit_temperature,
+    lac_threshold,
+    log_loss,
+    probabilities,
+    temperature_for_others,
+)
 
 
 def drawn(count: int, seed: int) -> tuple[torch.Tensor, np.ndarray[tuple[int], np.dtype[np.int64]]]:
@@ -65,3 +71,23 @@ def test_a_patient_with_many_slices_has_one_vote() -> None:
 
 def test_too_few_groups_give_every_class() -> None:
     assert lac_threshold(np.array([0.9, 0.8, 0.7]), ["a", "b", "c"], 0.95) == 0.0
+
+
+def test_a_temperature_that_other_groups_confirm_is_kept() -> None:
+    logits, labels = drawn(2000, seed=3)
+    groups = [f"g{index // 10}" for index in range(2000)]
+    kept = temperature_for_others(logits * 3, labels, groups)
+    assert kept == fit_temperature(logits * 3, labels)
+    assert kept == pytest.approx(3, rel=0.1)
+
+
+def test_a_temperature_that_only_flatters_its_own_groups_is_not() -> None:
+    # Groups are right or wrong as a whole, so that each fold misleads the others.
+    generator = np.random.default_rng(5)
+    groups = [f"patient {index // 40}" for index in range(1200)]
+    right = generator.random(30) < 0.83
+    labels = np.array([0 if right[index // 40] else 1 for index in range(1200)], dtype=np.int64)
+    logits = torch.zeros((1200, 2), dtype=torch.double)
+    share = float((labels == 0).mean())
+    logits[:, 0] = float(np.log(share / (1 - share)))
+    assert temperature_for_others(logits, labels, groups) == 1.0

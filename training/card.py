@@ -15,6 +15,7 @@ from neuroscan import NOTICE
 from neuroscan.network.bundle import (
     DESCRIPTION_FILE,
     Bundle,
+    Calibration,
     Description,
     SegmentationSpec,
     read_json,
@@ -181,7 +182,7 @@ def _training(description: Description) -> str:
         ["architecture", description.architecture],
         ["input", f"{spec.input_size} × {spec.input_size} px, {spec.resize}, gray"],
         ["weights SHA-256", f"`{description.sha256}`"],
-        ["temperature", f"{scaling.temperature:.4f}, fitted on {scaling.split} (n {scaling.n})"],
+        ["temperature", _temperature(scaling)],
         ["prediction sets", f"{sets.threshold:.4f}, fitted on {sets.split} ({sets.groups})"],
         ["input check", description.input_check.fitted_on],
         ["map", f"{METHOD_NAMES[chosen.method]} at `{chosen.layer}`. {chosen.reason}"],
@@ -192,6 +193,13 @@ def _training(description: Description) -> str:
             ["segmentation SHA-256", f"`{decoder.sha256}`"],
         ]
     return table(["", ""], facts)
+
+
+def _temperature(scaling: Calibration) -> str:
+    where = f"{scaling.split} (n {scaling.n})"
+    if scaling.temperature == 1.0:
+        return f"1: none fitted on {where} lowered the log loss of groups that it was not fitted on"
+    return f"{scaling.temperature:.4f}, fitted on {where}"
 
 
 def _decoder(spec: SegmentationSpec) -> str:

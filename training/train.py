@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from neuroscan.network.device import choose_device
-from training.blend import blend
+from training.blend import BLEND, blend
 from training.cache import Slices, load_slices
 from training.curves import draw_curves
 from training.folders import open_source
@@ -101,6 +101,8 @@ def run(trainer: Trainer, out: Path) -> None:
     At the end the best and the last weights' mean, where the recipe asks for it.
     """
     for row in epochs(trainer):
+        # The mean at the end of a shorter run is not this one's.
+        (out / BLEND).unlink(missing_ok=True)
         score = float(row["val_both" if trainer.recipe.select == "both" else "val_accuracy"])
         better = score > trainer.progress.best
         if better:

@@ -1,5 +1,6 @@
 """The mean of a run's best and last weights: what it is, when it is kept, that export takes it."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from neuroscan.network.model import build_model
 from neuroscan.network.preprocess import Preprocessing
 from tests.unit.training.packs import write_packs, write_splits
-from training import splits
+from training import splits, train
 from training.blend import BLEND, blend, mean_of
 from training.cache import load_slices
 from training.data import DataPacks
@@ -80,4 +81,15 @@ def test_it_is_kept_where_validation_prefers_it(finished: Trainer, tmp_path: Pat
 def test_the_best_epoch_is_not_blended_with_itself(finished: Trainer, tmp_path: Path) -> None:
     save_best(finished, tmp_path, epoch=2, log_loss=1e9)
     blend(finished, tmp_path)
+    assert not (tmp_path / BLEND).exists()
+
+
+def test_a_run_that_goes_on_takes_back_the_mean_of_its_shorter_self(
+    finished: Trainer, tmp_path: Path
+) -> None:
+    (tmp_path / BLEND).write_bytes(b"of an earlier end")
+    finished.progress.epoch = 1
+    finished.recipe = dataclasses.replace(RECIPE, blend=False)
+    train.run(finished, tmp_path)
+    assert (tmp_path / BEST).is_file()
     assert not (tmp_path / BLEND).exists()

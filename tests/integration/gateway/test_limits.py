@@ -96,7 +96,7 @@ def test_a_frozen_redis_holds_up_one_request_a_second(broker: Broker) -> None:
 
     first_s, rest_s = asyncio.run(run())
     assert first_s < ANSWER_LIMIT_S * 2.5
-    assert rest_s < 0.1
+    assert rest_s < ANSWER_LIMIT_S
 
 
 def check(backlog: Backlog) -> None:

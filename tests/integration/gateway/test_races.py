@@ -154,6 +154,7 @@ def test_uploads_that_wait_leave_threads_to_other_calls(
         )
         other.commit()
         answers = [each.result() for each in waiting]
-    assert elapsed_s < 2
+    # Without threads left, this call would wait for the minute that the key is held.
+    assert elapsed_s < 10
     assert {answer.json()["id"] for answer in answers} == {first}
     assert hashlib.sha256(content).hexdigest() == answers[0].json()["image"]["sha256"]

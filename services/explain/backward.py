@@ -14,8 +14,8 @@ from torch.nn.functional import fold
 from torch.overrides import TorchFunctionMode
 
 Pair = tuple[int, int]
-# Above this a kernel of several pixels costs more to fold back than its product saves.
-_POSITIONS_MAX = 16
+# Above this a kernel of several pixels costs as much to fold back as its product saves.
+_POSITIONS_MAX = 25
 
 
 class BackwardByProducts(TorchFunctionMode):

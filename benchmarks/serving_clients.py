@@ -44,14 +44,18 @@ def in_form(content: bytes) -> Body:
 
 
 def load(port: int, path: str, bodies: Sequence[Body], clients: int, seconds: float) -> Turn:
-    """Each client sends one request after the other; raises `RuntimeError` on any refusal."""
+    """Each client sends one request after the other, at least one.
+
+    Raises `RuntimeError` on any refusal, and what the connection raises.
+    """
     ends = time.perf_counter() + seconds
     numbers = itertools.count()
 
     def client(_: int) -> list[float]:
         times = []
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-        while (began := time.perf_counter()) < ends:
+        while not times or time.perf_counter() < ends:
+            began = time.perf_counter()
             body, kind = bodies[next(numbers) % len(bodies)]
             connection.request("POST", path, body, {"Content-Type": kind})
             answer = connection.getresponse()

@@ -27,6 +27,7 @@ from training.errors import DataError
 from training.evaluation import write_json
 from training.metrics import RESAMPLES, Estimate, group_weights, mean_estimate
 from training.parts import Case
+from training.settings import settings_of
 from training.subject import Subject, default_out, open_subject
 
 RESULT, SECTION = "spatial.json", "spatial.md"
@@ -70,6 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
         sha256=spec.sha256,
         part=f"{SPLIT}, test",
         segmenter_sha256=spec.segmentation.sha256 if spec.segmentation else None,
+        settings=settings_of(spec),
         seed=arguments.seed,
         phantoms=tuple(errors),
         end_to_end=tuple(ends),

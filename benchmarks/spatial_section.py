@@ -11,6 +11,7 @@ from benchmarks.tables import ErrorFigures, PartFigures, SourceFigures
 from training.figures import readable
 from training.markdown import number, share, table
 from training.metrics import Estimate
+from training.settings import Settings
 
 SOURCE_NAMES = {
     MAP: "heat map alone",
@@ -30,6 +31,7 @@ class Spatial:
     part: str
     sha256: str
     segmenter_sha256: str | None
+    settings: Settings
     seed: int
     phantoms: tuple[PhantomErrors, ...]
     end_to_end: tuple[EndToEnd, ...]

@@ -1,15 +1,17 @@
 """The card's sections that other commands wrote: a JSON of figures and a Markdown text each.
 
 `explain-quality` and `benchmarks.spatial` write both beside the evaluation; the JSON names the
-weights that were measured, so that no section of another bundle reaches a card.
+weights and settings that were measured, so that no section of another bundle reaches a card.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from neuroscan.network.bundle import Description
 from training.errors import DataError
+from training.evaluation import rounded
+from training.settings import settings_of
 
 # In the order in which they stand in the card.
 NAMES = ("explain-quality", "spatial")
@@ -25,7 +27,7 @@ class Attached:
 
 
 def read_attached(folder: Path, description: Description) -> list[Attached]:
-    """The sections that lie in `folder`; raises `DataError` for one of other weights."""
+    """The sections that lie in `folder`; raises `DataError` for one of another bundle."""
     return [
         _read(folder, name, description) for name in NAMES if (folder / f"{name}.json").is_file()
     ]
@@ -44,6 +46,13 @@ def _read(folder: Path, name: str, description: Description) -> Attached:
     for key, expected in measured.items():
         if key in figures and figures[key] != expected:
             raise DataError(f"the results of {name} are of other weights; measure this bundle")
+    settled = {
+        "settings": asdict(settings_of(description)),
+        "chosen": asdict(description.explanation),
+    }
+    for key, own in settled.items():
+        if key in figures and figures[key] != rounded(own):
+            raise DataError(f"the results of {name} are of other settings; measure this bundle")
     if "sha256" not in figures:
         raise DataError(f"{folder}/{name}.json does not say which weights were measured")
     return Attached(name, text.read_text("utf-8").strip(), figures)

@@ -1,7 +1,7 @@
 """`python -m training card`: write a bundle's README and the `metrics` of its `bundle.json`.
 
 Every figure of the card comes from what `evaluate`, `compare-explanations`, `explain-quality` and
-`benchmarks.spatial` wrote for these very weights, or from `bundle.json`.
+`benchmarks.spatial` wrote for these very weights and settings, or from `bundle.json`.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import json
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from neuroscan import NOTICE
@@ -23,13 +24,14 @@ from neuroscan.network.bundle import (
 from training.attached import Attached, read_attached
 from training.errors import DataError
 from training.evaluate import RESULT as EVALUATION
-from training.evaluation import Evaluation, read_found
+from training.evaluation import Evaluation, read_found, rounded
 from training.evaluation_section import evaluation_section
 from training.explanation_figures import Comparison
 from training.explanation_section import explanation_section
 from training.explanations import RESULT as EXPLANATIONS
 from training.figures import readable
 from training.markdown import METHOD_NAMES, share, table
+from training.settings import Settings, settings_of
 from training.splits import SPLITS
 from training.subject import default_out
 
@@ -65,9 +67,9 @@ def main(arguments: argparse.Namespace) -> None:
     explanations = results / first / EXPLANATIONS
     comparison = read_found(explanations, Comparison) if explanations.is_file() else None
     for measured in [one.measured for one in evaluations.values()]:
-        _same_weights(bundle, measured.sha256, measured.split)
+        _same_bundle(bundle, measured.sha256, measured.settings, measured.split)
     if comparison:
-        _same_weights(bundle, comparison.sha256, EXPLANATIONS)
+        _same_bundle(bundle, comparison.sha256, comparison.settings, EXPLANATIONS)
     attached = read_attached(results / first, bundle.description)
     _copy_figures(results, tuple(evaluations), folder / "figures")
     _write_metrics(folder, results, tuple(evaluations), first)
@@ -226,9 +228,12 @@ def _written_by(description: Description, found: Evaluation, comparison: Compari
     return text + f" measured on these weights; seed {found.measured.seed}."
 
 
-def _same_weights(bundle: Bundle, sha256: str, what: str) -> None:
+def _same_bundle(bundle: Bundle, sha256: str, settings: Settings, what: str) -> None:
     if sha256 != bundle.description.sha256:
         raise DataError(f"the results of {what} are of other weights; measure this bundle first")
+    now, then = rounded(asdict(settings_of(bundle.description))), rounded(asdict(settings))
+    if now != then:
+        raise DataError(f"the results of {what} are of other settings; measure this bundle first")
 
 
 def _copy_figures(results: Path, splits: tuple[str, ...], target: Path) -> None:

@@ -41,6 +41,7 @@ from training.measure import (
 from training.metrics import RESAMPLES, Floats, Ints, confusion, group_weights, mean_estimate
 from training.other_pictures import other_pictures
 from training.robustness import changes, mirror
+from training.settings import settings_of
 from training.splits import SPLITS
 from training.subject import Subject, add_shared_arguments, default_out, open_subject
 
@@ -147,6 +148,7 @@ def _measured(subject: Subject, split: str, seed: int) -> Measured:
         copies_in_training=subject.copies,
         seed=seed,
         resamples=RESAMPLES,
+        settings=settings_of(spec),
     )
 
 

@@ -14,6 +14,7 @@ from neuroscan.network.fields import FieldError, read_fields
 from training.calibration import CalibrationFigures
 from training.errors import DataError
 from training.metrics import Estimate
+from training.settings import Settings
 
 DECIMALS = 4
 
@@ -37,6 +38,7 @@ class Measured:
     copies_in_training: int
     seed: int
     resamples: int
+    settings: Settings
 
 
 @dataclass(frozen=True)

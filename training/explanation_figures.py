@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from training.metrics import Estimate
+from training.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Comparison:
     bundle: str
     version: str
     sha256: str
+    settings: Settings
     slices: int
     masked: int
     seed: int

@@ -32,6 +32,7 @@ from training.markdown import METHOD_NAMES
 from training.metrics import RESAMPLES, Estimate, group_weights, mean_estimate
 from training.paper import CLASSES as PAPER_CLASSES
 from training.parts import Case
+from training.settings import settings_of
 from training.subject import Subject, add_shared_arguments, default_out, open_subject
 
 RESULT = "explanations.json"
@@ -103,6 +104,7 @@ def compare(subject: Subject, cases: list[Case], layers: tuple[str, ...], seed: 
         bundle=spec.name,
         version=spec.version,
         sha256=spec.sha256,
+        settings=settings_of(spec),
         slices=len(cases),
         masked=sum(case.picture.mask is not None for case in cases),
         seed=seed,

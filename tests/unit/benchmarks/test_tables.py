@@ -7,6 +7,9 @@ from benchmarks.bland_altman import limits
 from benchmarks.slices import MAP, SEGMENTATION, Seen
 from benchmarks.spatial_section import TARGETS, Spatial, spatial_section, verdict
 from benchmarks.tables import Paired, paired, part_figures, source_figures
+from neuroscan.network.bundle import Bundle
+from neuroscan.settings import SHIPPED_BUNDLE
+from training.settings import settings_of
 
 
 def held(dice: float, longest: tuple[float, float], *, right: bool = True) -> Held:
@@ -94,7 +97,8 @@ def test_the_section_shows_targets_sources_and_parts() -> None:
     text = spatial_section(
         Spatial(
             notice="", bundle="b", version="1", software="1", part="p", sha256="0",
-            segmenter_sha256="1", seed=0, phantoms=(), end_to_end=(), sources=sources,
+            segmenter_sha256="1", settings=settings_of(Bundle.read(SHIPPED_BUNDLE).description),
+            seed=0, phantoms=(), end_to_end=(), sources=sources,
             parts=tuple(part_figures([MAP], SLICES)), healthy=3, silent=sources[0].peak_inside,
         )
     )  # fmt: skip

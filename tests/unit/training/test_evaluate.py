@@ -5,7 +5,8 @@ import csv
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -19,13 +20,14 @@ from neuroscan.settings import SHIPPED_BUNDLE
 from training import card, evaluate, paper
 from training.data import DataPacks, picture_of
 from training.errors import DataError
-from training.evaluation import Evaluation, read_found, write_json
+from training.evaluation import Evaluation, read_found, rounded, write_json
 from training.evaluation_section import evaluation_section
 from training.explanation_figures import Comparison
 from training.explanation_section import explanation_section
 from training.explanations import LAYERS, compare, sample_classes
 from training.kept import Kept
 from training.parts import Case
+from training.settings import settings_of
 from training.subject import Subject
 
 FOLDERS = ("glioma", "meningioma", "notumor", "pituitary")
@@ -255,6 +257,28 @@ def test_results_of_other_weights_are_refused(measured: Path) -> None:
         run_card(measured)
 
 
+@pytest.mark.parametrize("name", ["evaluation.json", "explanations.json"])
+def test_results_of_other_settings_are_refused(measured: Path, name: str) -> None:
+    path = measured / "results" / "patient" / name
+    layer = Bundle.read(SHIPPED_BUNDLE).description.explanation.layer
+    path.write_text(path.read_text().replace(f'"layer": "{layer}"', '"layer": "layer1[-1]"'))
+    with pytest.raises(DataError, match="of other settings"):
+        run_card(measured)
+
+
+@pytest.mark.parametrize("name", ["explain-quality", "spatial"])
+def test_a_section_about_other_settings_is_refused(measured: Path, name: str) -> None:
+    description = Bundle.read(SHIPPED_BUNDLE).description
+    said = {"explain-quality": "chosen", "spatial": "settings"}[name]
+    own = {"chosen": asdict(description.explanation), "settings": asdict(settings_of(description))}
+    figures = {said: rounded(own[said]) | {"layer": "layer1[-1]"}}
+    attach(measured, description.sha256, name, figures)
+    with pytest.raises(DataError, match="of other settings"):
+        run_card(measured)
+    attach(measured, description.sha256, name, {said: rounded(own[said])})
+    assert "### Where the maps look" in run_card(measured)
+
+
 def test_a_section_of_another_command_stands_in_the_card(measured: Path) -> None:
     attach(measured, Bundle.read(SHIPPED_BUNDLE).description.sha256)
     text = run_card(measured)
@@ -274,8 +298,13 @@ def test_a_section_that_names_no_weights_is_refused(measured: Path) -> None:
         run_card(measured)
 
 
-def attach(measured: Path, sha256: str | None) -> None:
+def attach(
+    measured: Path,
+    sha256: str | None,
+    name: str = "explain-quality",
+    more: Mapping[str, object] | None = None,
+) -> None:
     folder = measured / "results" / "patient"
-    figures = {"slices": 3} if sha256 is None else {"slices": 3, "sha256": sha256}
-    (folder / "explain-quality.json").write_text(json.dumps(figures))
-    (folder / "explain-quality.md").write_text("### Where the maps look\n\n3 slices.\n")
+    figures = {"slices": 3, **({} if sha256 is None else {"sha256": sha256}), **(more or {})}
+    (folder / f"{name}.json").write_text(json.dumps(figures))
+    (folder / f"{name}.md").write_text("### Where the maps look\n\n3 slices.\n")

@@ -52,7 +52,7 @@ def load(port: int, path: str, bodies: Sequence[Body], clients: int, seconds: fl
     numbers = itertools.count()
 
     def client(_: int) -> list[float]:
-        times = []
+        times: list[float] = []
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         while not times or time.perf_counter() < ends:
             began = time.perf_counter()

@@ -17,7 +17,10 @@ FloatArray = NDArray[np.float32]
 
 
 class OnnxSession:
-    """A network for one thread at a time; `version` is the runtime's."""
+    """A network that runs on `threads` cores, for any number of callers at once.
+
+    `version` is the runtime's.
+    """
 
     version: str = onnxruntime.__version__
 

@@ -113,10 +113,10 @@ async def classify(request: Request, service: ServiceDep) -> InferenceResult:
     began = time.perf_counter()
     try:
         content = await _body(request)
-        with service.batcher.coming():
-            # Decoded in this request's own thread, so that the model's thread only ever computes.
+        with service.batcher.coming() as announced:
+            # Decoded in this request's own thread, so that the network's only ever compute.
             tensor = await anyio.to_thread.run_sync(service.decode, content)
-            answering = service.batcher.submit(tensor)
+            answering = service.batcher.submit(tensor, announced)
     except BadImage:
         service.metrics.rejected("bad_image")
         raise

@@ -1,10 +1,12 @@
-"""The micro-batcher: one bounded queue, and one thread that owns the network.
+"""The micro-batcher: one bounded queue, and the threads that run the network, its runners.
 
-An item waits for company only while a further one is announced, and at most `batch_wait`: who comes
-alone pays nothing. A batch that fails is done again item by item, so
-that one bad item fails alone. An item whose deadline has passed is not worked on.
+What waits is shared out among the runners that are free. An item waits for company only when none
+is free and a further item is announced, and at most `batch_wait`: who comes alone pays nothing. A
+batch that fails is done again item by item, so that one bad item fails alone. An item whose
+deadline has passed is not worked on.
 """
 
+import math
 import queue
 import threading
 import time
@@ -24,7 +26,7 @@ from services.inference.metrics import Metrics
 
 log = get_logger(__name__)
 
-# How often an idle thread looks whether it should end.
+# How often an idle runner looks whether it should end.
 _IDLE_S = 0.1
 
 
@@ -45,6 +47,21 @@ class _Item:
     answer: "Future[Prediction]" = field(default_factory=Future)
 
 
+def share_of(waiting: int, free: int, batch_max: int) -> int:
+    """The largest batch for a runner that takes of `waiting` items while `free` others do nothing.
+
+    With none free a batch may wait for company, up to `batch_max`.
+    """
+    return min(batch_max, math.ceil(waiting / (1 + free))) if free else batch_max
+
+
+class Announced:
+    """An item on its way; `Batcher.submit` or the end of `Batcher.coming` closes it."""
+
+    def __init__(self) -> None:
+        self.open = True
+
+
 class Batcher:
     """Takes slices from any thread and answers each with a future."""
 
@@ -58,7 +75,12 @@ class Batcher:
         # Taking an item and refusing further ones must not cross each other.
         self._gate = threading.Lock()
         self._coming = 0
-        self._thread = threading.Thread(target=self._run, name="model", daemon=True)
+        self._warm = 0
+        self._at_work = 0
+        self._runners = [
+            threading.Thread(target=self._run, name=f"model-{number}", daemon=True)
+            for number in range(1, engine.runners + 1)
+        ]
         metrics.watch_queue(self._queue.qsize)
 
     @property
@@ -67,22 +89,29 @@ class Batcher:
         return self._state
 
     def start(self) -> None:
-        """Warm the engine up in the model's thread, then take work."""
-        self._thread.start()
+        """Warm the engine up in every runner, then take work."""
+        for runner in self._runners:
+            runner.start()
 
     @contextmanager
-    def coming(self) -> Iterator[None]:
-        """Announce an item that will be submitted within: a batch may wait for it."""
+    def coming(self) -> Iterator[Announced]:
+        """Announce an item that is to be submitted within: a batch may wait for it."""
+        announced = Announced()
         with self._gate:
             self._coming += 1
         try:
-            yield
+            yield announced
         finally:
             with self._gate:
-                self._coming -= 1
+                self._has_come(announced)
 
-    def submit(self, tensor: Tensor) -> "Future[Prediction]":
-        """Queue a preprocessed slice (1, 3, S, S).
+    def _has_come(self, announced: Announced) -> None:
+        if announced.open:
+            announced.open = False
+            self._coming -= 1
+
+    def submit(self, tensor: Tensor, announced: Announced | None = None) -> "Future[Prediction]":
+        """Queue a preprocessed slice (1, 3, S, S), perhaps one that was announced.
 
         The future ends in a `Prediction`, or in `Unavailable` (deadline passed) or `StageFailed`.
         Raises `Overloaded` when the queue is full and `Unavailable` when no work is taken.
@@ -95,6 +124,8 @@ class Batcher:
                     retry_after_s=2,
                 )
             try:
+                if announced:
+                    self._has_come(announced)
                 self._queue.put_nowait(item)
             except queue.Full as error:
                 self._metrics.rejected("queue_full")
@@ -102,14 +133,16 @@ class Batcher:
         return item.answer
 
     def close(self, timeout_s: float) -> None:
-        """Take no more work, finish what is queued, end the thread.
+        """Take no more work, finish what is queued, end the runners.
 
         Waits for `timeout_s` seconds at most; what is queued then ends in `Unavailable`.
         """
         with self._gate:
             self._state = BatcherState.DRAINING
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
+        ends = time.monotonic() + timeout_s
+        for runner in self._runners:
+            if runner.is_alive():
+                runner.join(max(0.0, ends - time.monotonic()))
         self._state = BatcherState.CLOSED
         while True:
             try:
@@ -126,29 +159,51 @@ class Batcher:
             log.exception("engine.warm_up_failed", error=type(error).__name__)
             self._state = BatcherState.FAILED
             return
-        with self._gate:
-            if self._state is BatcherState.WARMING:
-                self._state = BatcherState.READY
-        log.info("engine.ready", engine=self._engine.name, device=self._engine.device)
-        while self._state is BatcherState.READY or not self._queue.empty():
-            batch = self._gather()
-            if batch:
-                self._answer(batch)
-
-    def _gather(self) -> list[_Item]:
-        """The next items that are still wanted, up to a batch."""
-        try:
-            items = [self._queue.get(timeout=_IDLE_S)]
-        except queue.Empty:
-            return []
-        until = time.monotonic() + self._settings.batch_wait.total_seconds()
-        while len(items) < self._batch_max:
+        self._is_warm()
+        while self._state in (BatcherState.WARMING, BatcherState.READY) or not self._queue.empty():
             try:
-                left = until - time.monotonic() if self._coming else 0.0
+                first = self._queue.get(timeout=_IDLE_S)
+            except queue.Empty:
+                continue
+            with self._working():
+                self._answer(self._gather(first))
+
+    def _is_warm(self) -> None:
+        with self._gate:
+            self._warm += 1
+            if self._warm < len(self._runners) or self._state is not BatcherState.WARMING:
+                return
+            self._state = BatcherState.READY
+        log.info("engine.ready", engine=self._engine.name, device=self._engine.device)
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        with self._gate:
+            self._at_work += 1
+        try:
+            yield
+        finally:
+            with self._gate:
+                self._at_work -= 1
+
+    def _gather(self, first: _Item) -> list[_Item]:
+        """The items that are still wanted of this runner's share of what waits, up to a batch."""
+        items = [first]
+        free = len(self._runners) - self._at_work
+        share = share_of(1 + self._queue.qsize(), free, self._batch_max)
+        until = time.monotonic() + self._settings.batch_wait.total_seconds()
+        while len(items) < share:
+            try:
+                left = until - time.monotonic() if self._coming and not free else 0.0
                 items.append(self._queue.get(timeout=max(0.0, left)))
             except queue.Empty:
                 break
         return [item for item in items if self._still_wanted(item)]
+
+    def _is_crowded(self) -> bool:
+        """Whether more is at work, waits or is announced than half of the runners could take."""
+        wanted = self._at_work + self._queue.qsize() + self._coming
+        return wanted > max(1, len(self._runners) / 2)
 
     def _still_wanted(self, item: _Item) -> bool:
         if not item.answer.set_running_or_notify_cancel():
@@ -162,6 +217,8 @@ class Batcher:
         return False
 
     def _answer(self, batch: Sequence[_Item]) -> None:
+        if not batch:
+            return
         try:
             predictions = self._predict(batch)
         except Exception as error:
@@ -178,7 +235,8 @@ class Batcher:
 
     def _predict(self, batch: Sequence[_Item]) -> list[Prediction]:
         began = time.perf_counter()
-        predictions = self._engine.predict([item.tensor for item in batch])
+        tensors = [item.tensor for item in batch]
+        predictions = self._engine.predict(tensors, crowded=self._is_crowded())
         self._metrics.batch_done(len(batch), time.perf_counter() - began)
         if len(predictions) != len(batch):
             raise RuntimeError(f"{len(predictions)} answers for {len(batch)} slices")

@@ -33,6 +33,7 @@ class BucketEngine:
 
     name = "torch"
     batch_best: int | None = BUCKETS[-1]
+    runners = 1
 
     def __init__(
         self,
@@ -122,7 +123,12 @@ class BucketEngine:
         ready = preprocess_tensor(slice_, self._bundle.preprocessing)
         return ready.to(self._dtype, memory_format=torch.channels_last)
 
-    def predict(self, batch: Sequence[Tensor]) -> list[Prediction]:
+    def predict(
+        self,
+        batch: Sequence[Tensor],
+        *,
+        crowded: bool = False,  # noqa: ARG002 - the only runner
+    ) -> list[Prediction]:
         """The answers for slices (1, 3, S, S), in their order, on whichever device they lie.
 
         Raises `RuntimeError` before `warm_up`.

@@ -44,7 +44,7 @@ def prepare_on_cpu(pixels: NDArray[np.uint8], spec: Preprocessing) -> Tensor:
 
 
 class Engine(Protocol):
-    """Runs the network for one thread, which owns it; any thread may prepare slices.
+    """Runs the network for `runners` threads, which own it; any thread may prepare slices.
 
     `precision` is what the network computes in: float32, bfloat16 or float16. `batch_best` is the
     size from which on a larger batch costs as much a slice, so that it would only make everyone in
@@ -56,15 +56,19 @@ class Engine(Protocol):
     device_name: str | None
     precision: str
     batch_best: int | None
+    runners: int
 
     def prepare(self, pixels: NDArray[np.uint8]) -> Tensor:
         """The network's input (1, 3, S, S) of a slice (H, W), where the network wants it."""
 
     def warm_up(self, batch_max: int) -> None:
-        """Prepare the calling thread, and run once at the sizes that will come."""
+        """Prepare the calling thread, one of the runners, and run at the sizes that will come."""
 
-    def predict(self, batch: Sequence[Tensor]) -> list[Prediction]:
-        """The answers for slices (1, 3, S, S), in their order."""
+    def predict(self, batch: Sequence[Tensor], *, crowded: bool = False) -> list[Prediction]:
+        """The answers for slices (1, 3, S, S), in their order.
+
+        `crowded` says that other runners are at work or about to be, so that a core each is best.
+        """
 
 
 class TorchEngine:
@@ -74,6 +78,7 @@ class TorchEngine:
     precision = "float32"
     # Measured (docs/performance.md): larger batches cost as much a slice.
     batch_best: int | None = 16
+    runners = 1
 
     def __init__(self, bundle: Bundle, device: str, threads: int) -> None:
         """Load the weights; raises `BundleError`, and `ValueError` for a missing device."""
@@ -100,7 +105,12 @@ class TorchEngine:
         if self._device.type == "cuda":
             self.predict([blank] * batch_max)
 
-    def predict(self, batch: Sequence[Tensor]) -> list[Prediction]:
+    def predict(
+        self,
+        batch: Sequence[Tensor],
+        *,
+        crowded: bool = False,  # noqa: ARG002 - the only runner
+    ) -> list[Prediction]:
         """The answers for slices (1, 3, S, S), in their order."""
         with torch.inference_mode():
             logits, features = forward_with_features(

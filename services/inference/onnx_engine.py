@@ -13,7 +13,12 @@ from services.inference.engine import Prediction, predictions, prepare_on_cpu
 
 
 class OnnxEngine:
-    """ONNX Runtime on the CPU, fp32."""
+    """ONNX Runtime on the CPU, fp32.
+
+    All threads share one batch while there is no other. Under load each runner takes a batch of its
+    own with a single thread: together they do more, since none waits for the others' part of a
+    layer (measured in docs/performance.md).
+    """
 
     name = "onnxruntime"
     device = "cpu"
@@ -26,8 +31,11 @@ class OnnxEngine:
         """Load the weights and make the graph; raises `BundleError`."""
         self._bundle = bundle.description
         self._input_check = bundle.load_input_check()
-        self._session = OnnxSession(
-            bundle.load_model(), features=self._bundle.input_check.layers, threads=threads
+        self.runners = threads
+        model, layers = bundle.load_model(), self._bundle.input_check.layers
+        self._shared = OnnxSession(model, features=layers, threads=threads)
+        self._single = (
+            OnnxSession(model, features=layers, threads=1) if threads > 1 else self._shared
         )
 
     def prepare(self, pixels: NDArray[np.uint8]) -> Tensor:
@@ -35,19 +43,21 @@ class OnnxEngine:
         return prepare_on_cpu(pixels, self._bundle.preprocessing)
 
     def warm_up(self, batch_max: int) -> None:
-        """Run one slice and a full batch."""
+        """Run one slice and a full batch, in both ways."""
         # What is left for torch is too small to wake further cores, which the session keeps busy.
         torch.set_num_threads(1)
         side = self._bundle.preprocessing.input_size
         blank = torch.zeros(1, 3, side, side)
         self.predict([blank])
-        # The arena grows to its final size now and not in the first rush.
-        self.predict([blank] * batch_max)
+        # The arenas grow to their final size now and not in the first rush.
+        for crowded in (False, True):
+            self.predict([blank] * batch_max, crowded=crowded)
 
-    def predict(self, batch: Sequence[Tensor]) -> list[Prediction]:
+    def predict(self, batch: Sequence[Tensor], *, crowded: bool = False) -> list[Prediction]:
         """The answers for slices (1, 3, S, S), in their order."""
         joined = batch[0] if len(batch) == 1 else torch.cat(list(batch))
-        logits, features = self._session.classify(joined.numpy())
+        session = self._single if crowded else self._shared
+        logits, features = session.classify(joined.numpy())
         with torch.inference_mode():
             distances = self._input_check.score(torch.from_numpy(features))
             return predictions(self._bundle, torch.from_numpy(logits), distances)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from neuroscan.contracts.problems import Overloaded, StageFailed, Unavailable
 from neuroscan.settings import InferenceSettings
-from services.inference.batcher import Batcher, BatcherState
+from services.inference.batcher import Batcher, BatcherState, share_of
 from services.inference.engine import Prediction
 from services.inference.metrics import Metrics
 
@@ -28,11 +28,13 @@ class SteeredEngine:
     device_name: str | None = None
     precision = "float32"
     batch_best: int | None = None
+    runners = 1
 
     def __init__(self) -> None:
         self.go = threading.Event()
         self.go.set()
         self.sizes: list[int] = []
+        self.crowded: list[bool] = []
         self.threads: set[str] = set()
         self.warm = threading.Event()
         self.warm.set()
@@ -45,7 +47,8 @@ class SteeredEngine:
         self.warm.wait(5)
         self.threads.add(threading.current_thread().name)
 
-    def predict(self, batch: Sequence[Tensor]) -> list[Prediction]:
+    def predict(self, batch: Sequence[Tensor], *, crowded: bool = False) -> list[Prediction]:
+        self.crowded.append(crowded)
         self.sizes.append(len(batch))
         self.threads.add(threading.current_thread().name)
         self.go.wait(5)
@@ -105,7 +108,7 @@ def test_what_waits_together_is_computed_together_in_order(
     assert first.result(5).distance == 100
     assert [other.result(5).distance for other in others] == list(range(20))
     assert engine.sizes == [1, 8, 8, 4]
-    assert engine.threads == {"model"}
+    assert engine.threads == {"model-1"}
 
 
 def test_a_full_queue_refuses_and_says_when_to_come_back(
@@ -274,3 +277,76 @@ def test_a_batch_is_no_larger_than_the_engine_gains_by(
     engine.go.set()
     assert [answer.result(5).distance for answer in answers] == list(range(6))
     assert engine.sizes == [1, 2, 2, 1]
+
+
+def test_runners_work_at_the_same_time_and_know_of_one_another(
+    start: Callable[..., Batcher], engine: SteeredEngine
+) -> None:
+    engine.runners = 2
+    batcher = start()
+    assert batcher.submit(tensor(1)).result(5).distance == 1
+    # The first runner has the answer out a moment before it is free.
+    time.sleep(0.1)
+    engine.go.clear()
+    answers = [batcher.submit(tensor(2))]
+    until(lambda: len(engine.sizes) == 2)
+    answers.append(batcher.submit(tensor(3)))
+    until(lambda: len(engine.sizes) == 3)
+    answers += [batcher.submit(tensor(value)) for value in (4, 5, 6)]
+    engine.go.set()
+    assert [answer.result(5).distance for answer in answers] == [2, 3, 4, 5, 6]
+    assert engine.sizes[:3] == [1, 1, 1]
+    assert engine.crowded[:3] == [False, False, True]
+    assert engine.threads == {"model-1", "model-2"}
+
+
+def test_nobody_waits_for_company_while_a_runner_is_free(
+    start: Callable[..., Batcher], engine: SteeredEngine
+) -> None:
+    engine.runners = 2
+    batcher = start(batch_wait=timedelta(seconds=3))
+    with batcher.coming():
+        began = time.monotonic()
+        assert batcher.submit(tensor(1)).result(5).distance == 1
+        assert time.monotonic() - began < 1
+    # Who is announced will want a core.
+    assert engine.crowded == [True]
+
+
+def test_who_has_come_is_not_waited_for(start: Callable[..., Batcher]) -> None:
+    batcher = start(batch_wait=timedelta(seconds=3))
+    with batcher.coming() as announced:
+        began = time.monotonic()
+        assert batcher.submit(tensor(1), announced).result(5).distance == 1
+        assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("waiting", "free", "share"),
+    [(1, 0, 4), (9, 0, 4), (1, 1, 1), (2, 1, 1), (3, 1, 2), (4, 3, 1), (20, 1, 4)],
+)
+def test_what_waits_is_shared_out(waiting: int, free: int, share: int) -> None:
+    assert share_of(waiting, free, batch_max=4) == share
+
+
+def test_no_work_is_taken_before_every_runner_is_warm(
+    engine: SteeredEngine, metrics: Metrics
+) -> None:
+    engine.runners = 2
+    second = threading.Event()
+    warm_up = engine.warm_up
+
+    def slowly(batch_max: int) -> None:
+        warm_up(batch_max)
+        if threading.current_thread().name == "model-2":
+            second.wait(5)
+
+    engine.warm_up = slowly  # type: ignore[method-assign]  # one runner takes its time
+    batcher = Batcher(engine, InferenceSettings(), metrics)
+    batcher.start()
+    until(lambda: len(engine.threads) == 2)
+    time.sleep(0.2)
+    assert batcher.state is BatcherState.WARMING
+    second.set()
+    until(lambda: batcher.state is BatcherState.READY)
+    batcher.close(5)

@@ -1,5 +1,6 @@
 """ONNX Runtime gives what torch gives, on phantoms and on pictures that are no heads."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,20 @@ def test_company_in_the_batch_changes_nothing(
         alone = engine.predict([tensor])[0]
         assert list(found.probabilities) == pytest.approx(list(alone.probabilities), abs=1e-5)
         assert found.distance == pytest.approx(alone.distance, rel=1e-4)
+
+
+def test_runners_of_one_core_each_say_what_all_cores_say(
+    bundle: Bundle, engine: OnnxEngine, slices: list[torch.Tensor]
+) -> None:
+    on_two = OnnxEngine(bundle, 2)
+    assert (engine.runners, on_two.runners) == (1, 2)
+    expected = engine.predict(slices)
+    with ThreadPoolExecutor(2) as runners:
+        together = list(runners.map(lambda one: on_two.predict([one], crowded=True)[0], slices))
+    for found in (together, on_two.predict(slices)):
+        for one, right in zip(found, expected, strict=True):
+            assert list(one.probabilities) == pytest.approx(list(right.probabilities), abs=1e-5)
+            assert one.distance == pytest.approx(right.distance, rel=1e-4)
 
 
 def test_layers_come_out_as_torch_has_them(bundle: Bundle, slices: list[torch.Tensor]) -> None:

@@ -271,8 +271,7 @@ def test_a_section_about_other_settings_is_refused(measured: Path, name: str) ->
     description = Bundle.read(SHIPPED_BUNDLE).description
     said = {"explain-quality": "chosen", "spatial": "settings"}[name]
     own = {"chosen": asdict(description.explanation), "settings": asdict(settings_of(description))}
-    figures = {said: rounded(own[said]) | {"layer": "layer1[-1]"}}
-    attach(measured, description.sha256, name, figures)
+    attach(measured, description.sha256, name, {said: own[said] | {"layer": "layer1[-1]"}})
     with pytest.raises(DataError, match="of other settings"):
         run_card(measured)
     attach(measured, description.sha256, name, {said: rounded(own[said])})

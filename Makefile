@@ -9,7 +9,8 @@ EXTRAS := build gateway network inference explain spatial reports training
 COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --generate-hashes --python-version 3.11 \
 	--python-platform x86_64-manylinux_2_34 --no-header --no-emit-index-url --no-emit-find-links
 
-# What the benchmarks run beside us; it sees .venv's packages and installs only what is not there.
+# What the benchmarks run beside us; it sees .venv's packages, the editable one too, and installs only
+# what is not there.
 PEERS := build/bench-env
 
 .PHONY: help demo test up lint chaos fuzz load bench schema screenshots compose-test lock setup clean
@@ -69,7 +70,7 @@ load: $(READY)
 
 $(PEERS)/.ready: $(READY) locks/bench.txt
 	$(BIN)/python -m venv $(PEERS)
-	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
 		> "$$($(PEERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/beside.pth"
 	$(PEERS)/bin/pip install --quiet --require-hashes -r locks/bench.txt
 	@touch $@

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -44,6 +45,12 @@ class Verdict:
         sign = "≥" if self.floor else "≤"
         word = "met" if self.met else "MISSED"
         return f"{self.what}: {self.value:.2f}× (target {sign} {self.target:.2f}×) {word}"
+
+
+def own_python() -> str:
+    """The interpreter of the product's own environment, else the running one."""
+    own = Path(__file__).resolve().parents[1] / ".venv" / "bin" / "python"
+    return str(own) if own.exists() else sys.executable
 
 
 def interleaved(

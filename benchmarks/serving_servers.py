@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from benchmarks.facts import OUT
+from benchmarks.facts import OUT, own_python
 from benchmarks.serving_clients import Body, in_form, in_json, load, raw
 from benchmarks.slice_set import pictures
 from neuroscan.settings import REPOSITORY
@@ -118,8 +118,7 @@ def alone(running: Sequence[Running], one: Running | None) -> Iterator[None]:
 
 def _python(server: Server) -> str:
     """The product's own environment for ours: the peers bring a faster HTTP parser than we ship."""
-    own = REPOSITORY / ".venv" / "bin" / "python"
-    return str(own) if server.name == OURS and own.exists() else sys.executable
+    return own_python() if server.name == OURS else sys.executable
 
 
 def _wait(running: Running) -> None:

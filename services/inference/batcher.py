@@ -50,7 +50,7 @@ class _Item:
 def share_of(waiting: int, free: int, batch_max: int) -> int:
     """The largest batch for a runner that takes of `waiting` items while `free` others do nothing.
 
-    With none free a batch may wait for company, up to `batch_max`.
+    With none free a batch may wait for company, up to `batch_max`; else it takes what is there.
     """
     return min(batch_max, math.ceil(waiting / (1 + free))) if free else batch_max
 
@@ -194,7 +194,7 @@ class Batcher:
         until = time.monotonic() + self._settings.batch_wait.total_seconds()
         while len(items) < share:
             try:
-                left = until - time.monotonic() if self._coming and not free else 0.0
+                left = until - time.monotonic() if self._coming else 0.0
                 items.append(self._queue.get(timeout=max(0.0, left)))
             except queue.Empty:
                 break

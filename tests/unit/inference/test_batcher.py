@@ -313,12 +313,21 @@ def test_nobody_waits_for_company_while_a_runner_is_free(
     assert engine.crowded == [True]
 
 
-def test_who_has_come_is_not_waited_for(start: Callable[..., Batcher]) -> None:
-    batcher = start(batch_wait=timedelta(seconds=3))
+def test_who_has_come_is_not_waited_for(
+    start: Callable[..., Batcher], engine: SteeredEngine
+) -> None:
+    batcher = start(batch_max=2, batch_wait=timedelta(seconds=3))
     with batcher.coming() as announced:
         began = time.monotonic()
         assert batcher.submit(tensor(1), announced).result(5).distance == 1
         assert time.monotonic() - began < 1
+    # It is counted once: the next one who is announced is waited for.
+    with batcher.coming() as announced:
+        first = batcher.submit(tensor(2))
+        time.sleep(0.1)
+        second = batcher.submit(tensor(3), announced)
+    assert (first.result(5).distance, second.result(5).distance) == (2, 3)
+    assert engine.sizes == [1, 2]
 
 
 @pytest.mark.parametrize(

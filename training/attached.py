@@ -5,13 +5,12 @@ weights and settings that were measured, so that no section of another bundle re
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from neuroscan.network.bundle import Description
 from training.errors import DataError
-from training.evaluation import rounded
-from training.settings import settings_of
+from training.own_results import require_own
 
 # In the order in which they stand in the card.
 NAMES = ("explain-quality", "spatial")
@@ -38,21 +37,7 @@ def _read(folder: Path, name: str, description: Description) -> Attached:
     text = folder / f"{name}.md"
     if not isinstance(figures, dict) or not text.is_file():
         raise DataError(f"{folder}/{name}: the JSON and the Markdown belong together")
-    spec = description.segmentation
-    measured = {
-        "sha256": description.sha256,
-        "segmenter_sha256": spec.sha256 if spec is not None else None,
-    }
-    for key, expected in measured.items():
-        if key in figures and figures[key] != expected:
-            raise DataError(f"the results of {name} are of other weights; measure this bundle")
-    settled = {
-        "settings": asdict(settings_of(description)),
-        "chosen": asdict(description.explanation),
-    }
-    for key, own in settled.items():
-        if key in figures and figures[key] != rounded(own):
-            raise DataError(f"the results of {name} are of other settings; measure this bundle")
+    require_own(figures, description, name)
     if "sha256" not in figures:
         raise DataError(f"{folder}/{name}.json does not say which weights were measured")
     return Attached(name, text.read_text("utf-8").strip(), figures)

@@ -24,14 +24,14 @@ from neuroscan.network.bundle import (
 from training.attached import Attached, read_attached
 from training.errors import DataError
 from training.evaluate import RESULT as EVALUATION
-from training.evaluation import Evaluation, read_found, rounded
+from training.evaluation import Evaluation, read_found
 from training.evaluation_section import evaluation_section
 from training.explanation_figures import Comparison
 from training.explanation_section import explanation_section
 from training.explanations import RESULT as EXPLANATIONS
 from training.figures import readable
 from training.markdown import METHOD_NAMES, share, table
-from training.settings import Settings, settings_of
+from training.own_results import require_own
 from training.splits import SPLITS
 from training.subject import default_out
 
@@ -66,10 +66,10 @@ def main(arguments: argparse.Namespace) -> None:
     first = next(iter(evaluations))
     explanations = results / first / EXPLANATIONS
     comparison = read_found(explanations, Comparison) if explanations.is_file() else None
-    for measured in [one.measured for one in evaluations.values()]:
-        _same_bundle(bundle, measured.sha256, measured.settings, measured.split)
+    for split, one in evaluations.items():
+        require_own(asdict(one.measured), bundle.description, split)
     if comparison:
-        _same_bundle(bundle, comparison.sha256, comparison.settings, EXPLANATIONS)
+        require_own(asdict(comparison), bundle.description, EXPLANATIONS)
     attached = read_attached(results / first, bundle.description)
     _copy_figures(results, tuple(evaluations), folder / "figures")
     _write_metrics(folder, results, tuple(evaluations), first)
@@ -226,14 +226,6 @@ def _written_by(description: Description, found: Evaluation, comparison: Compari
     )
     text += " and `python -m training compare-explanations`" if comparison else ""
     return text + f" measured on these weights; seed {found.measured.seed}."
-
-
-def _same_bundle(bundle: Bundle, sha256: str, settings: Settings, what: str) -> None:
-    if sha256 != bundle.description.sha256:
-        raise DataError(f"the results of {what} are of other weights; measure this bundle first")
-    now, then = rounded(asdict(settings_of(bundle.description))), rounded(asdict(settings))
-    if now != then:
-        raise DataError(f"the results of {what} are of other settings; measure this bundle first")
 
 
 def _copy_figures(results: Path, splits: tuple[str, ...], target: Path) -> None:

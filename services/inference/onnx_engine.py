@@ -43,14 +43,14 @@ class OnnxEngine:
         return prepare_on_cpu(pixels, self._bundle.preprocessing)
 
     def warm_up(self, batch_max: int) -> None:
-        """Run one slice and a full batch, in both ways."""
+        """Run one slice and a full batch, in each way that there is."""
         # What is left for torch is too small to wake further cores, which the session keeps busy.
         torch.set_num_threads(1)
         side = self._bundle.preprocessing.input_size
         blank = torch.zeros(1, 3, side, side)
         self.predict([blank])
         # The arenas grow to their final size now and not in the first rush.
-        for crowded in (False, True):
+        for crowded in (False, True) if self.runners > 1 else (False,):
             self.predict([blank] * batch_max, crowded=crowded)
 
     def predict(self, batch: Sequence[Tensor], *, crowded: bool = False) -> list[Prediction]:

@@ -10,6 +10,7 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, binary_cross_entropy_with_logits
 from torchvision.models import ResNet
 
-from neuroscan.network.bundle import BundleError, read_network
+from neuroscan.network.bundle import DESCRIPTION_FILE, Bundle, BundleError, read_network
 from neuroscan.network.device import choose_device
 from neuroscan.network.fused import fused
 from neuroscan.network.layers import outputs_of
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument(
-        "--start", type=Path, help="another run of the same shape whose decoder to start from"
+        "--start", type=Path, help="another run, or a bundle, whose decoder to start from"
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out, if any")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -236,14 +237,17 @@ class SegmentTrainer:
         self._optimizer.load_state_dict(state["optimizer"])
         self.progress = Progress(**state["progress"])
 
-    def start_from(self, run: Path) -> None:
-        """Take the best weights of another run; raises `RecipeError` when they don't fit."""
+    def start_from(self, folder: Path) -> None:
+        """Take the best weights of another run, or a bundle's, and go on from there.
+
+        Raises `RecipeError` where there are none or they don't fit, and `BundleError`.
+        """
         try:
-            saved = torch.load(run / BEST, map_location=self.device, weights_only=True)
-            self.segmenter.load_state_dict(saved["segmenter"])
+            state = _decoder_in(folder)
+            self.segmenter.load_state_dict(state)
         except (OSError, RuntimeError) as error:
-            raise RecipeError(f"{run / BEST} can't be started from: {error}") from error
-        self.averaged.load_state_dict(saved["segmenter"])
+            raise RecipeError(f"{folder} can't be started from: {error}") from error
+        self.averaged.load_state_dict(state)
 
     def _share(self, within: float) -> float:
         by_epoch = (self.progress.epoch + within) / self.recipe.epochs
@@ -306,6 +310,17 @@ def decoder_loss(logits: Tensor, masks: Tensor, dice: float) -> Tensor:
 def _dice(answer: Tensor, target: Tensor) -> Tensor:
     both = (answer * target).flatten(1).sum(dim=1)
     return (2 * both + 1) / (answer.flatten(1).sum(dim=1) + target.flatten(1).sum(dim=1) + 1)
+
+
+def _decoder_in(folder: Path) -> Mapping[str, Tensor]:
+    if not (folder / DESCRIPTION_FILE).is_file():
+        saved = torch.load(folder / BEST, map_location="cpu", weights_only=True)
+        state: Mapping[str, Tensor] = saved["segmenter"]
+        return state
+    segmenter = Bundle.read(folder).load_segmenter()
+    if segmenter is None:
+        raise RecipeError(f"{folder} holds no decoder")
+    return segmenter.state_dict()
 
 
 def _healthy(label: str) -> bool:

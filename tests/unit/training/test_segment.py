@@ -207,6 +207,26 @@ def test_a_trained_decoder_joins_its_bundle_and_no_other(own_splits: Path, tmp_p
         fit_segmenter.main(argparse.Namespace(**shared, run_folder=run))
 
 
+def test_it_starts_from_a_bundle_or_a_run_of_its_own_shape(packs: Path, tmp_path: Path) -> None:
+    recipe = read_segment_recipe(REPOSITORY / "training" / "configs" / "segment.yaml")
+    both = slices(packs, "train"), slices(packs, "val")
+    shipped = Bundle.read(SHIPPED_BUNDLE).load_segmenter()
+    assert shipped is not None
+    of_bundle = SegmentTrainer(recipe, build_model().eval(), BACKBONE, *both)
+    of_bundle.start_from(SHIPPED_BUNDLE)
+    torch.save({"segmenter": of_bundle.averaged.state_dict(), "row": {}}, tmp_path / "best.pt")
+    of_run = SegmentTrainer(recipe, build_model().eval(), BACKBONE, *both)
+    of_run.start_from(tmp_path)
+    for started in (of_bundle, of_run):
+        for name, value in shipped.state_dict().items():
+            assert torch.equal(started.segmenter.state_dict()[name], value), name
+            assert torch.equal(started.averaged.state_dict()[name], value), name
+    tiny = SegmentTrainer(TINY, build_model().eval(), BACKBONE, *both)
+    for unfit in (SHIPPED_BUNDLE, tmp_path, tmp_path / "none"):
+        with pytest.raises(RecipeError, match="can't be started from"):
+            tiny.start_from(unfit)
+
+
 def test_the_recipe_that_is_shipped_can_be_read(tmp_path: Path) -> None:
     recipe = read_segment_recipe(REPOSITORY / "training" / "configs" / "segment.yaml")
     assert recipe.shape.input_size == 256

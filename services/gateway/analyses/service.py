@@ -17,7 +17,7 @@ from services.gateway.db.tables import Analysis
 from services.gateway.explanations.service import require_classified
 from services.gateway.idempotency.once import OnceOnly
 from services.gateway.paging import decode_cursor, encode_cursor
-from services.gateway.pipeline import record
+from services.gateway.pipeline import ledger, steering
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans.repository import stages_of, visible
 
@@ -39,8 +39,8 @@ class AnalysisService:
                 )
             require_classified(scan, stages_of(session, scan_id)[StageName.CLASSIFY])
             analysis = Analysis(scan_id=scan_id, asked_by=by.id)
-            digest = record.input_digest(scan.sha256, analysis.id)
-            ref = record.open_track(session, scan_id, analysis.id, STAGES, digest)
+            digest = ledger.input_digest(scan.sha256, analysis.id)
+            ref = steering.open_track(session, scan_id, analysis.id, STAGES, digest)
             session.add(analysis)
             audit.note(session, by, Action.REANALYZED, ObjectKind.SCAN, scan_id)
             session.flush()

@@ -25,7 +25,7 @@ from services.gateway.db.session import snapshot, transaction
 from services.gateway.db.tables import Batch, BatchItem, Patient, Review, Scan
 from services.gateway.paging import decode_cursor, encode_cursor
 from services.gateway.pipeline.assembly import Pipeline
-from services.gateway.pipeline.record import input_digest
+from services.gateway.pipeline.ledger import input_digest
 from services.gateway.scans.artefacts import MEDIA_TYPES, Artefact, StoredArtefact
 from services.gateway.scans.conditions import names_tag
 from services.gateway.scans.intake import Intake

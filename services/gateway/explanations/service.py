@@ -19,7 +19,7 @@ from services.gateway.explanations import repository
 from services.gateway.explanations.views import explanation_path, further_explanation
 from services.gateway.idempotency.once import OnceOnly
 from services.gateway.paging import decode_cursor, encode_cursor
-from services.gateway.pipeline import record
+from services.gateway.pipeline import ledger, steering
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans.artefacts import Artefact, StoredArtefact, explanation_key, fetch
 from services.gateway.scans.repository import stages_of, visible
@@ -47,8 +47,8 @@ class ExplanationService:
             asked = Explanation(
                 scan_id=scan_id, method=request.method, layer=request.layer, asked_by=by.id
             )
-            digest = record.input_digest(scan.sha256, classify.input_digest, asked.id)
-            ref = record.open_track(session, scan_id, asked.id, [StageName.EXPLAIN], digest)
+            digest = ledger.input_digest(scan.sha256, classify.input_digest, asked.id)
+            ref = steering.open_track(session, scan_id, asked.id, [StageName.EXPLAIN], digest)
             session.add(asked)
             audit.note(session, by, Action.EXPLAINED, ObjectKind.SCAN, scan_id)
             session.flush()

@@ -12,7 +12,7 @@ from neuroscan.contracts.results import ExplainResult, InferenceResult
 from neuroscan.queues import stage_queue
 from services.gateway.db.tables import OWN_TRACK, Explanation, Scan, Stage
 from services.gateway.pipeline.keys import attempt_prefix, slice_key
-from services.gateway.pipeline.record import Held, StageRef
+from services.gateway.pipeline.ledger import Held, StageRef
 
 Stages = dict[StageName, Stage]
 

@@ -30,8 +30,9 @@ from neuroscan.telemetry import get_logger
 from neuroscan.tracing import Kind, note, span
 from services.gateway.db.session import one_statement, transaction
 from services.gateway.db.tables import Stage, now
+from services.gateway.pipeline.ledger import StageRef
 from services.gateway.pipeline.messages import StageMessage, message_of, stage_message
-from services.gateway.pipeline.record import Recorded, StageRef
+from services.gateway.pipeline.record import Recorded
 
 log = get_logger(__name__)
 

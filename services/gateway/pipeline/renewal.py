@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from neuroscan.contracts.enums import StageName, StageState
 from services.gateway.db.tables import OWN_TRACK, Scan, Stage
-from services.gateway.pipeline import record
+from services.gateway.pipeline import ledger
 
 REPORT = StageName.REPORT
 _AT_ONCE = 500
@@ -47,9 +47,9 @@ def _renew(session: Session, scan_ids: list[str]) -> None:
         stage.attempt = 1
         stage.problem = stage.started_at = stage.finished_at = None
         # Whoever is at work on it has another digest, so that his result is not taken.
-        stage.input_digest = record.input_digest(own.input_digest, str(scan.version))
-        record.queue_stage(stage)
-        record.change(session, scan, stage)
+        stage.input_digest = ledger.input_digest(own.input_digest, str(scan.version))
+        ledger.queue_stage(stage)
+        ledger.changed(session, scan, stage)
 
 
 def _to_begin(own: Stage, renewed: Stage | None) -> Stage | None:

@@ -3,7 +3,8 @@
 from neuroscan.contracts.messages import Finished
 from neuroscan.contracts.results import ExplainResult, InferenceResult
 from neuroscan.process import code_version
-from services.gateway.pipeline.record import StageRef, StageResult, ref_of
+from services.gateway.pipeline.ledger import StageRef
+from services.gateway.pipeline.record import StageResult, ref_of
 
 
 def classified(ref: StageRef, digest: str, result: InferenceResult) -> StageResult:

@@ -20,9 +20,10 @@ from neuroscan.storage import Storage
 from neuroscan.telemetry import get_logger
 from services.gateway.db.session import one_statement, transaction
 from services.gateway.db.tables import Erasure, IdempotencyKey, Scan, Stage, now
+from services.gateway.pipeline.ledger import StageRef
 from services.gateway.pipeline.messages import in_batch
 from services.gateway.pipeline.publish import Publisher
-from services.gateway.pipeline.record import StageRef, lease_ran_out
+from services.gateway.pipeline.record import lease_ran_out
 from services.gateway.scans.erase import remember_erasure
 
 log = get_logger(__name__)

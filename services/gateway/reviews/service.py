@@ -10,7 +10,7 @@ from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.auth.principal import Principal
 from services.gateway.db.session import snapshot, transaction
 from services.gateway.db.tables import Review, now
-from services.gateway.pipeline import record
+from services.gateway.pipeline import steering
 from services.gateway.pipeline.renewal import renew_reports
 from services.gateway.reviews import repository
 from services.gateway.scans.repository import stages_of
@@ -31,7 +31,7 @@ class ReviewService:
         """
         with transaction(self._engine) as session:
             # The lock that comes with it keeps reviews of one scan in order.
-            scan = record.touch(session, scan_id)
+            scan = steering.touch(session, scan_id)
             if scan is None:
                 raise NotFound("No scan has this id. It may have been deleted.")
             stages = stages_of(session, scan_id)

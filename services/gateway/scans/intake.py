@@ -34,9 +34,9 @@ from services.gateway.db.tables import (
 )
 from services.gateway.idempotency import claims
 from services.gateway.idempotency.repository import KeyUse, bind_key
-from services.gateway.pipeline import keys, metrics, record, results
+from services.gateway.pipeline import keys, ledger, metrics, record, results
 from services.gateway.pipeline.assembly import Pipeline, patiently
-from services.gateway.pipeline.record import StageRef
+from services.gateway.pipeline.ledger import StageRef
 from services.gateway.scans import repository
 from services.gateway.scans.erase import discard_objects
 from services.gateway.webhooks import outbox
@@ -216,18 +216,18 @@ class Intake:
         for name in STAGE_ORDER:
             stage = Stage(scan_id=scan.id, name=name)
             if name is StageName.CLASSIFY:
-                stage.input_digest = record.input_digest(scan.sha256, scan.id)
+                stage.input_digest = ledger.input_digest(scan.sha256, scan.id)
                 if sender.batch is None:
                     # Begins with this very request, which makes the first call in line.
                     stage.state = StageState.RUNNING
                     stage.started_at = now()
                     stage.lease_until = now() + self._pipeline.settings.classify_lease
                 else:
-                    record.queue_stage(stage)
+                    ledger.queue_stage(stage)
             session.add(stage)
         outbox.tell(session, scan, hooks)
         metrics.scan_came_to(session, scan, ScanState.RECEIVED)
-        record.note_event(session, scan)
+        ledger.note_event(session, scan)
         audit.note(session, sender.principal, Action.CREATED, ObjectKind.SCAN, scan.id)
         if sender.batch is not None:
             session.add(sender.batch.item(position, scan_id=scan.id))
@@ -241,7 +241,7 @@ class Intake:
                 request_id=scan.request_id,
                 timeout_s=pipeline.settings.inline_classify_limit.total_seconds(),
             )
-            digest = record.input_digest(scan.sha256, scan.id)
+            digest = ledger.input_digest(scan.sha256, scan.id)
             classified = results.classified(StageRef(scan.id, StageName.CLASSIFY), digest, result)
             pipeline.save_at_once(classified)
         except NeuroscanError as error:

@@ -15,7 +15,7 @@ from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.auth.principal import Principal
 from services.gateway.db.session import one_statement, snapshot, transaction, writes_only
 from services.gateway.paging import decode_cursor, encode_cursor
-from services.gateway.pipeline import record
+from services.gateway.pipeline import steering
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans import repository
 from services.gateway.scans.artefacts import Artefact, NotStored, StoredArtefact, read_artefact
@@ -111,7 +111,7 @@ class ScanService:
         """Stop a scan; one that is over stays as it is."""
         with transaction(self._engine) as session:
             repository.visible(session, scan_id, by)
-            if record.cancel(session, scan_id) is None:
+            if steering.cancel(session, scan_id) is None:
                 raise NotFound("No scan has this id. It may have been deleted.")
             audit.note(session, by, Action.CANCELED, ObjectKind.SCAN, scan_id)
         return self.get(scan_id, by)

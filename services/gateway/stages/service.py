@@ -16,7 +16,7 @@ from services.gateway.db.session import transaction
 from services.gateway.db.tables import Stage
 from services.gateway.idempotency.once import OnceOnly
 from services.gateway.paging import decode_position, encode_position
-from services.gateway.pipeline import record
+from services.gateway.pipeline import steering
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans.conditions import in_utc
 from services.gateway.scans.repository import visible
@@ -65,7 +65,7 @@ class StageService:
         """
         with transaction(self._engine) as session:
             visible(session, scan_id, by)
-            again = record.retry(session, scan_id, track)
+            again = steering.retry(session, scan_id, track)
             if not again:
                 raise Conflict("Nothing of this scan has failed for good, so nothing was retried.")
             audit.note(session, by, Action.RETRIED, ObjectKind.SCAN, scan_id)

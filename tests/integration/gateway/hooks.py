@@ -8,7 +8,7 @@ from neuroscan.contracts.webhooks import FINAL_STATES
 from services.gateway.auth.secrets import ServerSecret
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Webhook, WebhookDelivery, now
-from services.gateway.pipeline import record
+from services.gateway.pipeline import steering
 from tests.integration.gateway.ledger import add_scan
 
 SERVER_SECRET = ServerSecret("a server's secret that tests use")
@@ -41,7 +41,7 @@ def canceled_scan(engine: Engine) -> str:
     """A scan that was canceled: one change to a final state."""
     scan_id = add_scan(engine)
     with transaction(engine) as session:
-        record.cancel(session, scan_id)
+        steering.cancel(session, scan_id)
     return scan_id
 
 

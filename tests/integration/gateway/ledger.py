@@ -33,7 +33,8 @@ from neuroscan.contracts.spatial import HemisphereParameter, MeasureResult, Spat
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import STAGE_ORDER, Batch, Patient, Scan, Stage, now
 from services.gateway.pipeline import keys, record, results
-from services.gateway.pipeline.record import Recorded, StageRef, StageResult, input_digest
+from services.gateway.pipeline.ledger import StageRef, input_digest
+from services.gateway.pipeline.record import Recorded, StageResult
 
 MODEL = ModelFacts(name="test", version="1", sha256="0" * 64)
 

@@ -22,11 +22,12 @@ from services.gateway.auth.principal import Principal
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Scan, Stage
 from services.gateway.explanations.service import ExplanationService
-from services.gateway.pipeline import record, results
+from services.gateway.pipeline import record, results, steering
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.pipeline.keys import scan_prefix
+from services.gateway.pipeline.ledger import StageRef
 from services.gateway.pipeline.messages import stage_message
-from services.gateway.pipeline.record import Recorded, StageRef
+from services.gateway.pipeline.record import Recorded
 from services.gateway.scans.repository import delete_scan
 from tests import pictures
 from tests.integration.gateway.calls import submit, wait_final, wait_over
@@ -161,7 +162,7 @@ def test_only_a_scan_that_is_over_and_was_classified_is_analyzed_again(
     never = add_scan(engine)
     for scan_id in (running, never):
         with transaction(engine) as session:
-            record.cancel(session, scan_id)
+            steering.cancel(session, scan_id)
     with pytest.raises(Conflict, match="before it was classified"):
         analyses.ask(never, SENDER)
     assert analyses.ask(running, SENDER).state is WorkState.QUEUED

@@ -17,9 +17,9 @@ from neuroscan.ids import new_id
 from neuroscan.queues import stage_queue
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Stage
-from services.gateway.pipeline import record
+from services.gateway.pipeline import ledger, steering
+from services.gateway.pipeline.ledger import StageRef
 from services.gateway.pipeline.publish import Publisher
-from services.gateway.pipeline.record import StageRef
 from tests.integration.gateway.broker import Broker
 from tests.integration.gateway.ledger import add_scan, classified_scan, finish
 
@@ -70,7 +70,7 @@ def test_every_stage_of_a_batch_goes_to_the_twin(
 ) -> None:
     received = add_scan(engine, batch=True)
     with transaction(engine) as session:
-        record.queue_stage(session.get_one(Stage, (received, "", StageName.CLASSIFY)))
+        ledger.queue_stage(session.get_one(Stage, (received, "", StageName.CLASSIFY)))
     assert publisher.publish(StageRef(received, StageName.CLASSIFY))
     assert lengths(broker, StageName.CLASSIFY) == (0, 1)
     scan_id = send(engine, publisher, batch=True)
@@ -97,7 +97,7 @@ def test_somebody_waits_for_further_work_on_a_batchs_scan(
 ) -> None:
     scan_id = send(engine, publisher, batch=True)
     with transaction(engine) as session:
-        ref = record.open_track(session, scan_id, new_id(), [StageName.EXPLAIN], "digest")
+        ref = steering.open_track(session, scan_id, new_id(), [StageName.EXPLAIN], "digest")
     assert ref is not None
     assert publisher.publish(ref)
     assert lengths(broker, StageName.EXPLAIN) == (1, 1)

@@ -17,7 +17,7 @@ from services.gateway.auth.principal import Principal
 from services.gateway.db.session import transaction
 from services.gateway.events.changes import READ_AGAIN_S, Changes
 from services.gateway.events.polling import Wait, read_when_changed
-from services.gateway.pipeline import record
+from services.gateway.pipeline import steering
 from services.gateway.scans.repository import delete_scan, version_of
 from tests.integration.gateway.ledger import add_scan
 
@@ -60,7 +60,7 @@ async def wait_listening(database_url: str, but: int | None = None) -> int:
 
 def cancel(engine: Engine, scan_id: str) -> None:
     with transaction(engine) as session:
-        record.cancel(session, scan_id)
+        steering.cancel(session, scan_id)
 
 
 def test_a_commit_wakes_whoever_waits_for_the_scan(engine: Engine, database_url: str) -> None:

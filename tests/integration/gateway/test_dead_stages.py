@@ -15,9 +15,9 @@ from services.gateway.db.session import transaction
 from services.gateway.db.tables import Audit, ScanEvent
 from services.gateway.explanations.service import ExplanationService
 from services.gateway.paging import encode_position
-from services.gateway.pipeline import record
+from services.gateway.pipeline import steering
 from services.gateway.pipeline.assembly import Pipeline
-from services.gateway.pipeline.record import StageRef
+from services.gateway.pipeline.ledger import StageRef
 from services.gateway.scans.service import ScanService
 from services.gateway.stages.service import StageService
 from tests import pictures
@@ -162,7 +162,7 @@ def test_further_work_is_retried_alone_or_with_the_scan(
 def test_what_did_not_fail_is_not_retried(engine: Engine, stages: StageService) -> None:
     canceled = classified_scan(engine)
     with transaction(engine) as session:
-        record.cancel(session, canceled)
+        steering.cancel(session, canceled)
     for scan_id in (completed_scan(engine), classified_scan(engine), canceled):
         version = scan_row(engine, scan_id).version
         with pytest.raises(Conflict):

@@ -23,9 +23,9 @@ from services.gateway.db.tables import Audit, Batch, BatchItem, Scan, ScanEvent,
 from services.gateway.events import stream as streams
 from services.gateway.events.changes import Watch
 from services.gateway.events.feeds import BatchFeed, Reading, ScanFeed
-from services.gateway.pipeline import record
+from services.gateway.pipeline import record, steering
 from services.gateway.pipeline.assembly import Pipeline
-from services.gateway.pipeline.record import StageRef
+from services.gateway.pipeline.ledger import StageRef
 from services.gateway.pipeline.results import classified
 from services.gateway.scans.repository import delete_scan
 from services.gateway.scans.service import ScanService
@@ -57,7 +57,7 @@ def classify(engine: Engine, scan_id: str) -> None:
 
 def cancel(engine: Engine, scan_id: str) -> None:
     with transaction(engine) as session:
-        record.cancel(session, scan_id)
+        steering.cancel(session, scan_id)
 
 
 def names(reading: Reading) -> list[str]:

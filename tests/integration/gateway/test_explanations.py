@@ -20,11 +20,12 @@ from services.gateway.auth.principal import Principal
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Explanation, ScanEvent, Stage, now
 from services.gateway.explanations.service import ExplanationService
-from services.gateway.pipeline import record, results
+from services.gateway.pipeline import record, results, steering
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.pipeline.keys import scan_prefix
+from services.gateway.pipeline.ledger import StageRef
 from services.gateway.pipeline.messages import stage_message
-from services.gateway.pipeline.record import Recorded, StageRef
+from services.gateway.pipeline.record import Recorded
 from services.gateway.scans.artefacts import Artefact
 from services.gateway.scans.repository import delete_scan
 from tests import pictures
@@ -133,7 +134,7 @@ def test_before_the_class_is_known_there_is_nothing_to_explain(
     with pytest.raises(NotReady):
         explanations.ask(scan_id, GRADCAM, SENDER)
     with transaction(engine) as session:
-        record.cancel(session, scan_id)
+        steering.cancel(session, scan_id)
     with pytest.raises(Conflict, match="before it was classified"):
         explanations.ask(scan_id, GRADCAM, SENDER)
     with transaction(engine) as session:
@@ -146,7 +147,7 @@ def test_a_scan_that_was_canceled_once_it_had_a_class_can_be_explained(
     scan_id = classified_scan(engine)
     early = explanations.ask(scan_id, GRADCAM, SENDER)
     with transaction(engine) as session:
-        record.cancel(session, scan_id)
+        steering.cancel(session, scan_id)
     assert explanations.get(scan_id, early.id, SENDER).state is WorkState.CANCELED
     late = explanations.ask(scan_id, GRADCAM, SENDER)
     finish(engine, scan_id, StageName.EXPLAIN, track=late.id)
@@ -160,7 +161,7 @@ def test_canceling_a_scan_that_is_over_does_not_stop_them(
     scan_id = completed_scan(engine)
     asked = explanations.ask(scan_id, GRADCAM, SENDER)
     with transaction(engine) as session:
-        record.cancel(session, scan_id)
+        steering.cancel(session, scan_id)
     assert explanations.get(scan_id, asked.id, SENDER).state is WorkState.QUEUED
 
 
@@ -170,7 +171,7 @@ def test_the_result_of_a_canceled_one_is_dropped_with_its_objects(
     scan_id = classified_scan(engine)
     asked = explanations.ask(scan_id, GRADCAM, SENDER)
     with transaction(engine) as session:
-        record.cancel(session, scan_id)
+        steering.cancel(session, scan_id)
     late = finish(engine, scan_id, StageName.EXPLAIN, track=asked.id)
     assert late.discard == f"scans/{scan_id}/{asked.id}/explain/1-r"
 

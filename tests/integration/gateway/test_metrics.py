@@ -18,7 +18,7 @@ from services.gateway.db.session import make_engine, transaction
 from services.gateway.db.tables import Stage, now
 from services.gateway.pipeline import record
 from services.gateway.pipeline.backlog import Backlog
-from services.gateway.pipeline.record import StageRef
+from services.gateway.pipeline.ledger import StageRef
 from tests.integration.gateway.broker import Broker
 from tests.integration.gateway.ledger import (
     add_scan,

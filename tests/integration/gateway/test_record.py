@@ -12,9 +12,10 @@ from neuroscan.contracts.problems import StageFailed, Unavailable
 from neuroscan.ids import new_id
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Erasure, Scan, ScanEvent, Stage, now
-from services.gateway.pipeline import record, results
+from services.gateway.pipeline import record, results, steering
 from services.gateway.pipeline.keys import scan_prefix
-from services.gateway.pipeline.record import Recorded, StageRef
+from services.gateway.pipeline.ledger import StageRef
+from services.gateway.pipeline.record import Recorded
 from services.gateway.scans.repository import delete_scan
 from tests.integration.gateway.ledger import (
     add_scan,
@@ -271,7 +272,7 @@ def test_a_canceled_scan_takes_no_more_results(engine: Engine) -> None:
     scan_id = add_scan(engine)
     classify(engine, scan_id)
     with transaction(engine) as session:
-        record.cancel(session, scan_id)
+        steering.cancel(session, scan_id)
     late = finish(engine, scan_id, StageName.EXPLAIN)
     assert late.discard == f"scans/{scan_id}/explain/1-r"
     assert scan_row(engine, scan_id).state == ScanState.CANCELED
@@ -282,7 +283,7 @@ def further(engine: Engine, scan_id: str, *names: StageName) -> StageRef:
     """Further work on a scan, its first stage sent."""
     track = new_id()
     with transaction(engine) as session:
-        ref = record.open_track(session, scan_id, track, names or [StageName.EXPLAIN], "digest")
+        ref = steering.open_track(session, scan_id, track, names or [StageName.EXPLAIN], "digest")
     assert ref is not None
     with transaction(engine) as session:
         session.get_one(Stage, (scan_id, track, ref.name)).published_at = now()
@@ -349,6 +350,6 @@ def test_a_change_is_made_from_the_row_as_it_is_and_not_as_it_was_read(engine: E
     with transaction(engine) as session:
         version = session.get_one(Scan, scan_id).version
         classify(engine, scan_id)
-        record.cancel(session, scan_id)
+        steering.cancel(session, scan_id)
     scan = scan_row(engine, scan_id)
     assert (scan.state, scan.label, scan.version) == (ScanState.CANCELED, "glioma", version + 2)

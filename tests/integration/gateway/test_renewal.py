@@ -20,10 +20,11 @@ from services.gateway.auth.principal import Principal
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import OWN_TRACK, Scan, Stage, now
 from services.gateway.patients.service import PatientService
-from services.gateway.pipeline import record, renewal
+from services.gateway.pipeline import record, renewal, steering
 from services.gateway.pipeline.assembly import Pipeline
+from services.gateway.pipeline.ledger import StageRef
 from services.gateway.pipeline.messages import stage_message
-from services.gateway.pipeline.record import Recorded, StageRef, StageResult
+from services.gateway.pipeline.record import Recorded, StageResult
 from services.gateway.pipeline.renewal import renew_reports
 from services.gateway.scans.artefacts import Artefact
 from services.gateway.scans.service import ScanService
@@ -160,7 +161,7 @@ def test_a_first_report_that_still_waits_is_left_alone(engine: Engine) -> None:
 def test_scans_without_a_report_are_left_alone(engine: Engine) -> None:
     received, canceled, failed = add_scan(engine), add_scan(engine), reported_scan(engine)
     with transaction(engine) as session:
-        record.cancel(session, canceled)
+        steering.cancel(session, canceled)
     fail_for_good(engine, StageRef(failed, REPORT))
     ids = (received, canceled, failed)
     versions = [scan_row(engine, scan_id).version for scan_id in ids]
@@ -177,7 +178,7 @@ def test_failure_leaves_scan_and_old_report_and_is_tried_again(engine: Engine) -
     assert scan_row(engine, scan_id).state == ScanState.COMPLETED
     assert (own_report(engine, scan_id).output or {})["version"] == 1
     with transaction(engine) as session:
-        assert record.retry(session, scan_id) == [StageRef(scan_id, REPORT, scan_id)]
+        assert steering.retry(session, scan_id) == [StageRef(scan_id, REPORT, scan_id)]
     assert scan_row(engine, scan_id).state == ScanState.COMPLETED
     fail_for_good(engine, StageRef(scan_id, REPORT, scan_id))
     renew(engine, scan_id)

@@ -16,9 +16,9 @@ from neuroscan.settings import GatewaySettings
 from neuroscan.storage import Storage
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Erasure, Stage, now
-from services.gateway.pipeline import record
+from services.gateway.pipeline import record, steering
+from services.gateway.pipeline.ledger import StageRef
 from services.gateway.pipeline.publish import Publisher
-from services.gateway.pipeline.record import StageRef
 from services.gateway.pipeline.sweeper import Sweeper
 from tests.integration.gateway.broker import Broker
 from tests.integration.gateway.ledger import classified_scan, stage_row, started
@@ -165,7 +165,7 @@ def test_a_stage_on_a_track_is_sent_and_missed_like_any_other(
     scan_id, track = queued_scan(engine).scan_id, new_id()
     sweeper.sweep()
     with transaction(engine) as session:
-        record.open_track(session, scan_id, track, [StageName.EXPLAIN], "digest")
+        steering.open_track(session, scan_id, track, [StageName.EXPLAIN], "digest")
     sweeper.sweep()
     assert broker.client.llen(EXPLAIN_QUEUE) == 2
     marker = marker_key(scan_id, StageName.EXPLAIN, 1, track)
@@ -180,7 +180,7 @@ def test_a_stage_on_a_track_is_sent_and_missed_like_any_other(
 def test_a_run_out_lease_on_a_track_is_taken_back(engine: Engine, sweeper: Sweeper) -> None:
     scan_id, track = queued_scan(engine).scan_id, new_id()
     with transaction(engine) as session:
-        record.open_track(session, scan_id, track, [StageName.EXPLAIN], "digest")
+        steering.open_track(session, scan_id, track, [StageName.EXPLAIN], "digest")
     with transaction(engine) as session:
         stage = session.get_one(Stage, (scan_id, track, StageName.EXPLAIN))
         stage.state, stage.lease_until = StageState.RUNNING, now() - timedelta(seconds=1)

@@ -10,8 +10,8 @@ from services.gateway.auth.principal import Principal
 from services.gateway.auth.service import AccessService
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Explanation, Scan
-from services.gateway.pipeline import record
-from services.gateway.pipeline.record import StageRef
+from services.gateway.pipeline import ledger, record, steering
+from services.gateway.pipeline.ledger import StageRef
 from services.gateway.scans.repository import delete_scan
 from services.gateway.webhooks import outbox
 from services.gateway.webhooks.repository import delete_webhook
@@ -69,7 +69,7 @@ def test_a_change_of_a_stage_alone_is_not_told(engine: Engine) -> None:
     hook = add_hook(engine, states=ALL_STATES)
     scan_id = add_scan(engine)
     with transaction(engine) as session:
-        record.note_event(session, session.get_one(Scan, scan_id))
+        ledger.note_event(session, session.get_one(Scan, scan_id))
     problem, ref = StageFailed().problem(), StageRef(scan_id, StageName.CLASSIFY)
     for attempt in (1, 2, 3):
         assert deliveries(engine, hook) == []
@@ -111,7 +111,7 @@ def test_a_change_that_is_rolled_back_tells_nothing(engine: Engine) -> None:
     add_hook(engine, states=ALL_STATES)
     scan_id = add_scan(engine)
     with Session(engine) as session:
-        record.cancel(session, scan_id)
+        steering.cancel(session, scan_id)
         session.flush()
         session.rollback()
     assert deliveries(engine) == []
@@ -139,7 +139,7 @@ def test_a_retried_scan_is_told_of_again(engine: Engine) -> None:
     scan_id = classified_scan(engine)
     fail_for_good(engine, StageRef(scan_id, StageName.EXPLAIN))
     with transaction(engine) as session:
-        record.retry(session, scan_id)
+        steering.retry(session, scan_id)
     payloads = [row.payload for row in deliveries(engine, hook)]
     assert [each["state"] for each in payloads] == ["classified", "failed", "classified"]
     versions = [each["version"] for each in payloads]
@@ -153,7 +153,7 @@ def test_further_work_on_a_scan_tells_nothing(engine: Engine) -> None:
     with transaction(engine) as session:
         session.add(row)
         session.flush()
-        record.open_track(session, scan_id, row.id, [StageName.EXPLAIN], "1" * 64)
+        steering.open_track(session, scan_id, row.id, [StageName.EXPLAIN], "1" * 64)
     fail_for_good(engine, StageRef(scan_id, StageName.EXPLAIN, row.id))
     assert scan_row(engine, scan_id).version > 5
     assert deliveries(engine, hook) == []

@@ -150,8 +150,8 @@ def _chosen(recipe: Recipe, row: Mapping[str, float | int | str]) -> str:
     if "blended_with" not in row:
         return best
     return (
-        f"the mean of the weights of {best}, and of {row['blended_with']}, since its log loss "
-        "there is lower than the first's"
+        f"the mean of the weights of {best}, and of epoch {row['blended_with']}, the last, since "
+        "its log loss there is lower than the first's"
     )
 
 

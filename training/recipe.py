@@ -105,12 +105,10 @@ class Recipe:
     """One way to train the classifier. `starts` are the only allowed weights to start from.
 
     `schedule` is `one_cycle` (within each phase) or `constant`. `epoch_pictures` is how many an
-    epoch draws, every picture once where null. `sampling` draws every slice as often as any other
-    (`plain`), every class (`balanced`), or every class and in it every group by the square root of
-    its slices (`groups`). `batch_norm` is `trained`, or `frozen` at the start weights' statistics.
-    `select` is what the best epoch has most of: `accuracy`, or `both` (accuracy and the best
-    stage's pointing game, half a point each). `blend` takes the mean of the best epoch's weights
-    and the last's, the start's (of a bundle) or both, where its log loss on validation is lowest.
+    epoch draws, every picture once where null. `batch_norm` is `trained`, or `frozen` at the start
+    weights' statistics. `select` is what the best epoch has most of: `accuracy`, or `both`
+    (accuracy and the best stage's pointing game, half a point each). `blend` takes the mean of the
+    best and the last epoch's weights where its log loss on validation is lower than the best's.
     """
 
     name: str
@@ -139,7 +137,7 @@ class Recipe:
             "optimizer": ("adam", "adamw"),
             "schedule": ("one_cycle", "constant"),
             "batch_norm": ("trained", "frozen"),
-            "sampling": ("plain", "balanced", "groups"),
+            "sampling": ("plain", "balanced"),
             "select": ("accuracy", "both"),
         }
         for name, known in choices.items():

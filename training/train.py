@@ -1,14 +1,11 @@
 """`python -m training train`: run a recipe; checkpoints, a CSV of every epoch, curves."""
 
 import argparse
-import copy
 import logging
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from neuroscan.network.device import choose_device
 from training.blend import BLEND, blend
@@ -69,7 +66,6 @@ def main(arguments: argparse.Namespace) -> None:
         imagenet=arguments.imagenet,
     )
     out: Path = arguments.out
-    before = copy.deepcopy(start.model.state_dict()) if arguments.bundle else None
     begun = (out / CHECKPOINT).is_file()
     if begun and not arguments.resume:
         raise RecipeError(f"{out} holds a run already: give --resume or another folder")
@@ -96,14 +92,13 @@ def main(arguments: argparse.Namespace) -> None:
     write_run(out / RUN, recipe, facts)
     if begun:
         trainer.restore(out / CHECKPOINT)
-    run(trainer, out, before)
+    run(trainer, out)
 
 
-def run(trainer: Trainer, out: Path, start: Mapping[str, Tensor] | None = None) -> None:
+def run(trainer: Trainer, out: Path) -> None:
     """All epochs that are left; history, curves, checkpoint and best weights after each.
 
-    At the end the best mean of weights, where the recipe asks for one; `start` are the weights of
-    a bundle that the run started from.
+    At the end the best and the last weights' mean, where the recipe asks for it.
     """
     for row in epochs(trainer):
         # The mean at the end of a shorter run is not this one's.
@@ -118,7 +113,7 @@ def run(trainer: Trainer, out: Path, start: Mapping[str, Tensor] | None = None) 
         draw_curves(read_history(out / HISTORY), out / CURVES)
         log.info("%s", "  ".join(f"{name} {short(value)}" for name, value in row.items()))
     if trainer.recipe.blend:
-        blend(trainer, out, start)
+        blend(trainer, out)
 
 
 def load_parts(recipe: Recipe, data: Path, fold: int | None = None) -> tuple[Slices, Slices]:

@@ -18,7 +18,6 @@ from training.cache import Slices, normalized
 from training.guidance import Decoders, forward, guidance_loss
 from training.optimize import average_into, cycle, make_optimizer, set_rate
 from training.recipe import GUIDED, STAGES, Guidance, Phase, Recipe
-from training.sampling import draw
 from training.validate import Validation, validate
 
 CHECKPOINT = "checkpoint.pt"
@@ -78,8 +77,7 @@ class Trainer:
         generator = torch.Generator(device=self.device)
         generator.manual_seed(self.recipe.seed * 100_003 + self.progress.epoch)
         torch.manual_seed(self.recipe.seed * 100_003 + self.progress.epoch)
-        recipe = self.recipe
-        order = draw(self.train_slices, recipe.epoch_pictures, recipe.sampling, generator)
+        order = self._draw(generator)
         batches = [
             order[start : start + self.recipe.batch_size]
             for start in range(0, len(order), self.recipe.batch_size)
@@ -189,6 +187,16 @@ class Trainer:
 
     def _time_share(self) -> float:
         return self.progress.seconds / (60 * self._minutes) if self._minutes else 0.0
+
+    def _draw(self, generator: torch.Generator) -> Tensor:
+        labels = self.train_slices.labels
+        count = self.recipe.epoch_pictures or len(labels)
+        if self.recipe.sampling == "plain":
+            return torch.randperm(len(labels), generator=generator, device=self.device)[:count]
+        weights = 1.0 / torch.bincount(labels).float()[labels]
+        return torch.multinomial(
+            weights, count, replacement=count > len(labels), generator=generator
+        )
 
     def _step(
         self, places: Tensor, frozen: int, guidance: Guidance, generator: torch.Generator

@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from neuroscan import __version__
 from neuroscan.network.bundle import (
     DESCRIPTION_FILE,
     METHODS,
+    Bundle,
     Calibration,
     Conformal,
     Description,
@@ -36,7 +38,8 @@ from training.agreement import FRACTIONS, Agreement, chance, measure_agreement
 from training.cache import load_slices
 from training.changed import DRAWS, Changed, observe_changed
 from training.data import DataPacks, sample_evenly
-from training.fit import lac_threshold, log_loss, probabilities, temperature_for_others
+from training.figures import readable
+from training.fit import class_threshold, log_loss, probabilities, temperature_for_others
 from training.not_mri import all_pictures, not_mri
 from training.observe import Observations, observe, run
 
@@ -65,6 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--maps", type=int, default=160, help="validation slices whose maps are compared"
     )
+    parser.add_argument(
+        "--only-probabilities",
+        action="store_true",
+        help="temperature and prediction sets alone; all else of a whole bundle stays",
+    )
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -74,15 +82,18 @@ def main(arguments: argparse.Namespace) -> None:
     """
     torch.set_num_threads(arguments.threads)
     folder: Path = arguments.bundle
+    if arguments.only_probabilities:
+        _fit_probabilities(folder, arguments.data)
+        return
     network = read_network(folder)
     model = network.load(folder)
     with DataPacks(arguments.data) as packs:
         parts = {part: _observe(model, network, packs, part) for part in ("train", "val", "test")}
         agreements, by_chance = _compare_maps(model, network, packs, arguments.maps)
-        slices = load_slices(packs, packs.patient_split("val"), network.preprocessing)
-    val, changed = parts["val"], observe_changed(model, slices, network.preprocessing)
-    temperature = temperature_for_others(changed.logits, changed.labels, changed.groups)
-    conformal = _conformal(changed, temperature)
+        changed = _observe_changed(model, network, packs)
+    val = parts["val"]
+    calibration, conformal = _probabilities(changed, network.classes)
+    temperature = calibration.temperature
     check, spec = _input_check(parts["train"], val)
     _, junk = run(
         model, network.preprocessing, CHECK_LAYERS, all_pictures(not_mri(seed=7, each=JUNK_EACH))
@@ -91,7 +102,7 @@ def main(arguments: argparse.Namespace) -> None:
     description = Description(
         **{field.name: getattr(network, field.name) for field in dataclasses.fields(network)},
         code=f"neuroscan {__version__}, python -m training calibrate",
-        calibration=Calibration(temperature=temperature, split=FITTED_ON, n=len(changed.labels)),
+        calibration=calibration,
         conformal=conformal,
         explanation=choose_explanation(agreements),
         input_check=spec,
@@ -105,7 +116,7 @@ def main(arguments: argparse.Namespace) -> None:
             "maps": {**map_figures(agreements), **by_chance},
         },
     )
-    _write(folder, description, check)
+    _write(folder, {CHECK_FILE: save(check.tensors()), DESCRIPTION_FILE: _described(description)})
 
 
 def choose_explanation(agreements: list[Agreement]) -> Explanation:
@@ -168,15 +179,46 @@ def _compare_maps(
     return found, chance(packs, pictures)
 
 
-def _conformal(changed: Changed, temperature: float) -> Conformal:
+def _fit_probabilities(folder: Path, data: Path) -> None:
+    """Temperature and sets of a whole bundle anew; figures of the test part go, `card` has them."""
+    bundle = Bundle.read(folder)
+    old, check = bundle.description, bundle.load_input_check()
+    model = bundle.load_model()
+    with DataPacks(data) as packs:
+        val = _observe(model, old, packs, "val")
+        changed = _observe_changed(model, old, packs)
+    calibration, conformal = _probabilities(changed, old.classes)
+    figures = _metrics(val, old.classes, calibration.temperature, conformal, check, old.input_check)
+    kept = {key: old.metrics[key] for key in ("maps", "segmentation") if key in old.metrics}
+    description = dataclasses.replace(
+        old, calibration=calibration, conformal=conformal, metrics={"val": figures, **kept}
+    )
+    _write(folder, {DESCRIPTION_FILE: _described(description)})
+
+
+def _observe_changed(model: ResNet, network: Network, packs: DataPacks) -> Changed:
+    slices = load_slices(packs, packs.patient_split("val"), network.preprocessing)
+    return observe_changed(model, slices, network.preprocessing)
+
+
+def _probabilities(changed: Changed, classes: tuple[str, ...]) -> tuple[Calibration, Conformal]:
+    temperature = temperature_for_others(changed.logits, changed.labels, changed.groups)
     shares = probabilities(changed.logits, temperature)
     true_share = shares[np.arange(len(shares)), changed.labels]
-    return Conformal(
-        coverage=COVERAGE,
-        threshold=lac_threshold(true_share, changed.groups, COVERAGE),
-        kind=LAC,
-        split=f"{FITTED_ON}; one vote a group",
-        groups=len(set(changed.groups)),
+    threshold, heard = class_threshold(true_share, changed.labels, changed.groups, COVERAGE)
+    names = ", ".join(readable(classes[index]) for index in heard) or "none"
+    return (
+        Calibration(temperature=temperature, split=FITTED_ON, n=len(changed.labels)),
+        Conformal(
+            coverage=COVERAGE,
+            threshold=threshold,
+            kind=LAC,
+            split=(
+                f"{FITTED_ON}; one vote a group; the lowest of the thresholds for all slices and "
+                f"for each class with enough groups ({names})"
+            ),
+            groups=len(set(changed.groups)),
+        ),
     )
 
 
@@ -228,13 +270,14 @@ def _metrics(
     }
 
 
-def _write(folder: Path, description: Description, check: InputCheckModel) -> None:
-    """Both files at the end and each at once, so that a running service never reads a half."""
-    content = json.dumps(dataclasses.asdict(description), indent=2, ensure_ascii=False) + "\n"
-    for name, new in {
-        CHECK_FILE: save(check.tensors()),
-        DESCRIPTION_FILE: content.encode(),
-    }.items():
+def _described(description: Description) -> bytes:
+    text = json.dumps(dataclasses.asdict(description), indent=2, ensure_ascii=False) + "\n"
+    return text.encode()
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """All at the end and each at once, so that a running service never reads a half."""
+    for name, new in files.items():
         draft = folder / f".{name}.new"
         draft.write_bytes(new)
         draft.replace(folder / name)

@@ -110,7 +110,8 @@ def known_failures(found: Evaluation, description: Description) -> str:
     lines = [*_confusions(found), *_weak_parts(found)]
     lines += [
         f"Prediction sets cover {share(one.coverage)} of {readable(one.name)} slices, below the "
-        f"nominal {found.sets.nominal:.0%}: the guarantee is over all groups, not within a class."
+        f"nominal {found.sets.nominal:.0%}: the threshold was fitted on other patients, few of "
+        "this class, with one vote a group."
         for one in found.sets.classes
         if one.coverage and one.coverage.value < found.sets.nominal
     ]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from neuroscan.network.conformal import prediction_set
 from training.fit import (
+    class_threshold,
     fit_temperature,
     lac_threshold,
     log_loss,
@@ -71,6 +72,44 @@ def test_a_patient_with_many_slices_has_one_vote() -> None:
 
 def test_too_few_groups_give_every_class() -> None:
     assert lac_threshold(np.array([0.9, 0.8, 0.7]), ["a", "b", "c"], 0.95) == 0.0
+
+
+def test_a_class_that_is_often_mistaken_lowers_the_threshold_for_itself() -> None:
+    # 100 groups of a class that is never doubted outvote 30 of which 4 are; a third has too few.
+    true_share = np.array([0.99] * 100 + [0.9] * 26 + [0.2, 0.15, 0.12, 0.1] + [0.05] * 10)
+    labels = np.array([2] * 100 + [1] * 30 + [3] * 10)
+    groups = [f"g{index}" for index in range(140)]
+    threshold, heard = class_threshold(true_share[:130], labels[:130], groups[:130], 0.95)
+    # ceil(0.95 * 31) = 30 of the class's 30.
+    assert (threshold, heard) == (0.1, (1, 2))
+    assert lac_threshold(true_share[:130], groups[:130], 0.95) == 0.9
+    # The third, by itself, would ask for every class; all 140 ask for less than it has.
+    threshold, heard = class_threshold(true_share, labels, groups, 0.95)
+    assert (threshold, heard) == (0.05, (1, 2))
+    assert lac_threshold(true_share, groups, 0.95) == 0.05
+
+
+def test_every_class_with_enough_groups_is_covered_at_the_nominal_rate() -> None:
+    generator = np.random.default_rng(4)
+
+    def part(count: int) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float64]], list[int]]:
+        # Nine of ten slices are of a class that is always sure; the tenth is right half the time.
+        labels = [0 if generator.random() < 0.9 else 1 for _ in range(count)]
+        second = [0.01 if label == 0 else generator.random() for label in labels]
+        return np.array([[1 - share, share] for share in second]), labels
+
+    shares, labels = part(3000)
+    true_share = shares[np.arange(3000), labels]
+    groups = [str(index) for index in range(3000)]
+    threshold, _ = class_threshold(true_share, np.array(labels), groups, 0.95)
+    for limit, least in ((threshold, 0.93), (lac_threshold(true_share, groups, 0.95), 0.0)):
+        new, truth = part(6000)
+        held = [
+            label in prediction_set(row.tolist(), limit)
+            for row, label in zip(new, truth, strict=True)
+        ]
+        rare = np.mean([one for one, label in zip(held, truth, strict=True) if label == 1])
+        assert least < rare < (0.97 if least else 0.7)
 
 
 def test_a_temperature_that_other_groups_confirm_is_kept() -> None:

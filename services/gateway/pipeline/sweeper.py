@@ -7,9 +7,11 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
 import redis
-from sqlalchemy import Engine, delete, func, text
+from sqlalchemy import ColumnElement, Engine, delete, func, text
+from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
 from neuroscan.contracts.enums import StageName, StageState
@@ -41,6 +43,8 @@ _OVERTAKEN_BY = timedelta(seconds=30)
 # A deleted scan's objects go with the deletion itself. The sweeper looks again when every worker
 # that had the scan in hand has written what it will.
 _ERASE_AFTER = timedelta(minutes=2)
+# After a failure, so that a store that hangs does not hold up every sweep.
+_ERASE_AGAIN_AFTER_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class Sweeper:
         self._settings = settings
         self._missing: set[str] = set()
         self._troubled_at = time.monotonic()
+        self._erase_from = time.monotonic()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
 
@@ -107,7 +112,7 @@ class Sweeper:
                 return
             if self._calm():
                 self._take_back_run_out_leases()
-            self._publish(self._to_publish(session))
+            self._publish([*self._unpublished(session), *self._lost(session)])
         self._forget_old_keys()
         self._erase()
 
@@ -146,15 +151,27 @@ class Sweeper:
                     error=type(error).__name__,
                 )
 
-    def _to_publish(self, session: Session) -> list[_Queued]:
+    def _unpublished(self, session: Session) -> list[_Queued]:
+        """Stages that may be sent and have not been, however many wait that were."""
+        return self._queued(
+            session,
+            col(Stage.published_at).is_(None),
+            col(Stage.available_at) < now(),
+            order=col(cast("datetime | None", Stage.available_at)),
+        )
+
+    def _queued(
+        self, session: Session, *conditions: ColumnElement[bool], order: Mapped[datetime | None]
+    ) -> list[_Queued]:
+        """Queued stages, those of single scans before those of batches."""
         rows = session.exec(
             select(Stage, Scan.batch_id)
             .join(Scan)
-            .where(Stage.state == StageState.QUEUED, col(Stage.available_at) < now())
-            .order_by(col(Stage.available_at))
+            .where(Stage.state == StageState.QUEUED, *conditions)
+            .order_by(col(Scan.batch_id).is_not(None), order)
             .limit(_AT_ONCE)
         ).all()
-        queued = [
+        return [
             _Queued(
                 StageRef(stage.scan_id, StageName(stage.name), stage.track),
                 _queue(stage.name, stage.track, batch_id),
@@ -163,12 +180,13 @@ class Sweeper:
             )
             for stage, batch_id in rows
         ]
-        unpublished = [each for each in queued if each.published_at is None]
-        return [*unpublished, *self._lost(session, queued)]
 
-    def _lost(self, session: Session, queued: list[_Queued]) -> list[_Queued]:
+    def _lost(self, session: Session) -> list[_Queued]:
+        """Stages that were sent and whose message is gone."""
         grace = now() - self._settings.marker_grace
-        waiting = [each for each in queued if each.published_at and each.published_at < grace]
+        waiting = self._queued(
+            session, col(Stage.published_at) < grace, order=col(Stage.published_at)
+        )
         started = self._started_lately(session)
         try:
             missing = self._publisher.lost_markers([each.marker for each in waiting])
@@ -220,15 +238,25 @@ class Sweeper:
 
         What was erased is written down in the store too, before the order goes.
         """
+        if time.monotonic() < self._erase_from:
+            return
         with one_statement(self._engine) as session:
             pending = session.exec(
                 select(Erasure.prefix)
                 .where(col(Erasure.asked_at) < now() - _ERASE_AFTER)
+                # One that can't be carried out must not keep back those behind it.
+                .order_by(func.random())
                 .limit(_AT_ONCE)
             ).all()
         for prefix in pending:
-            self._storage.delete_prefix(prefix)
-            remember_erasure(self._storage, prefix)
+            try:
+                self._storage.delete_prefix(prefix)
+                remember_erasure(self._storage, prefix)
+            except Unavailable as error:
+                # Not what results travel through: leases are taken back all the same.
+                self._erase_from = time.monotonic() + _ERASE_AGAIN_AFTER_S
+                log.warning("sweep.erasure_waits", prefix=prefix, reason=error.detail)
+                return
             with transaction(self._engine) as session:
                 session.execute(delete(Erasure).where(col(Erasure.prefix) == prefix))
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from neuroscan.contracts.enums import StageName, StageState
+from neuroscan.contracts.problems import Unavailable
 from neuroscan.ids import new_id
 from neuroscan.queues import marker_key, stage_queue
 from neuroscan.settings import GatewaySettings
@@ -220,6 +221,51 @@ def test_publishing_never_holds_up_a_request(
     stage = stage_row(engine, ref.scan_id, ref.name)
     assert (stage.state, stage.published_at) == (StageState.QUEUED, None)
     broker.start()
+
+
+def test_many_waiting_batches_keep_no_single_scan_back(
+    engine: Engine,
+    broker: Broker,
+    publisher: Publisher,
+    sweeper: Sweeper,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.gateway.pipeline.sweeper._AT_ONCE", 3)
+    batches = [StageRef(classified_scan(engine, batch=True), StageName.EXPLAIN) for _ in range(9)]
+    assert all(publisher.publish(ref) for ref in batches[:5])
+    unsent, lost = queued_scan(engine), queued_scan(engine)
+    assert publisher.publish(lost)
+    broker.client.delete(EXPLAIN_QUEUE, marker_key(lost.scan_id, lost.name, 1))
+    # Those of batches are older, and more than a sweep looks at, both sent and not sent.
+    sweeper.sweep()
+    assert stage_row(engine, unsent.scan_id, unsent.name).published_at is not None
+    sweeper.sweep()
+    assert broker.client.llen(EXPLAIN_QUEUE) == 2
+    assert all(stage_row(engine, ref.scan_id, ref.name).published_at for ref in batches)
+
+
+def test_an_erasure_that_fails_keeps_neither_others_nor_leases_waiting(
+    engine: Engine, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = sweeper._storage.delete_prefix
+
+    def refuse_one(prefix: str) -> None:
+        if prefix == "scans/stuck":
+            raise Unavailable("object store")
+        really(prefix)
+
+    monkeypatch.setattr(sweeper._storage, "delete_prefix", refuse_one)
+    with transaction(engine) as session:
+        long_ago = now() - timedelta(minutes=3)
+        for name in ("stuck", *(f"gone-{index}" for index in range(4))):
+            session.add(Erasure(prefix=f"scans/{name}", asked_at=long_ago))
+    sweeper._troubled_at = time.monotonic() - 60
+    for _ in range(50):
+        sweeper._erase_from = time.monotonic()
+        sweeper.sweep()
+        assert sweeper._calm()
+    with Session(engine) as session:
+        assert session.exec(select(Erasure.prefix)).all() == ["scans/stuck"]
 
 
 def test_ordered_erasure_is_carried_out(engine: Engine, sweeper: Sweeper, tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ RequestDone = Callable[[str, int, float], None]
 
 # An id comes from outside and goes into the log: nothing that could forge a line.
 _SOUND_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
 
 
@@ -126,11 +127,11 @@ class RequestLog:
                 seconds = time.perf_counter() - began
                 path = getattr(scope.get("route"), "path", "other")
                 self._on_done(path, status, seconds)
-                note_answer(scope["method"], path, status)
+                note_answer(method_of(scope), path, status)
                 if path not in _QUIET:
                     log.info(
                         "request",
-                        method=scope["method"],
+                        method=method_of(scope),
                         path=path,
                         status=status,
                         elapsed_ms=round(seconds * 1000, 1),
@@ -141,8 +142,13 @@ def request_span(scope: Scope) -> AbstractContextManager[None]:
     """A span around a request, which goes on with the caller's trace; none around probes."""
     if scope["path"] in _QUIET:
         return nullcontext()
+    return span(method_of(scope), Kind.SERVER, headers=Headers(scope=scope))
+
+
+def method_of(scope: Scope) -> str:
+    """A request's method as metrics, logs and spans may say it: a caller may send any word."""
     method: str = scope["method"]
-    return span(method, Kind.SERVER, headers=Headers(scope=scope))
+    return method if method in _METHODS else "_OTHER"
 
 
 def note_answer(method: str, route: str, status: int) -> None:

@@ -12,9 +12,10 @@ class Decoded:
     """A decoded upload. `width` and `height` in pixels, after EXIF orientation.
 
     `sha256` is over the bytes as sent. `slice_png` has the slice's pixels, `thumbnail_webp` at most
-    192 on its longest side. `original` is the file without anything that names a person;
-    it decodes to the same pixels. `patient_number` is DICOM's PatientID: for comparing with the
-    chosen patient only, never to be stored or logged.
+    192 on its longest side. `original` is the file without attributes, comments and metadata that
+    may name a person; it decodes to the same pixels, which nobody examines for burned-in text.
+    `patient_number` is DICOM's PatientID: for comparing with the chosen patient only, never to be
+    stored or logged.
     """
 
     slice: Slice

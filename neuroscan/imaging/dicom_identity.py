@@ -2,7 +2,8 @@
 
 An allow-list (compare PS3.15, annex E, which lists what to remove): pixel description, geometry,
 modality and MR acquisition numbers. None of them is free text or a date, and a value that is not
-a number, a code string, a UID or a lookup table is left out as well.
+a number, a lookup table or one of its attribute's defined terms is left out as well. The pixels
+themselves are not examined: text that was burned into the picture stays in it.
 """
 
 import io
@@ -16,8 +17,9 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, SecondaryCaptureImageStorage, generate_uid
 
+from neuroscan.imaging.codestream import blank_comments
 from neuroscan.imaging.dicom_file import PIXEL_TAGS, DicomFile
-from neuroscan.imaging.dicom_values import is_code, text
+from neuroscan.imaging.dicom_values import text
 from neuroscan.imaging.limits import DECODER_ERRORS
 
 _ALLOWED = (
@@ -49,6 +51,7 @@ _ALLOWED = (
     "SegmentedRedPaletteColorLookupTableData",
     "SegmentedGreenPaletteColorLookupTableData",
     "SegmentedBluePaletteColorLookupTableData",
+    "BurnedInAnnotation",
     "LossyImageCompression",
     "LossyImageCompressionRatio",
     "LossyImageCompressionMethod",
@@ -84,24 +87,54 @@ _ALLOWED = (
     "NumberOfAverages",
     "MagneticFieldStrength",
     "ImagingFrequency",
-    "ImagedNucleus",
     "PixelBandwidth",
 )
+
+# The defined terms and enumerated values of PS3.3. Any other code string may be a name.
+_TERMS = {
+    "PhotometricInterpretation": (
+        "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422",
+        "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT", "XYB", "HSV", "ARGB", "CMYK",
+    ),
+    "VOILUTFunction": ("LINEAR", "LINEAR_EXACT", "SIGMOID"),
+    "PresentationLUTShape": ("IDENTITY", "INVERSE"),
+    "BurnedInAnnotation": ("YES", "NO"),
+    "LossyImageCompression": ("00", "01"),
+    "LossyImageCompressionMethod": (
+        "ISO_10918_1", "ISO_14495_1", "ISO_15444_1", "ISO_15444_15", "ISO_18181_1", "ISO_13818_2",
+        "ISO_14496_10", "ISO_23008_2",
+    ),
+    "PatientPosition": (
+        "HFP", "HFS", "HFDR", "HFDL", "FFDR", "FFDL", "FFP", "FFS", "LFP", "LFS", "RFP", "RFS",
+        "AFDR", "AFDL", "PFDR", "PFDL",
+    ),
+    "ImageType": (
+        "ORIGINAL", "DERIVED", "MIXED", "PRIMARY", "SECONDARY", "AXIAL", "LOCALIZER", "OTHER",
+        "NONE", "M", "P", "R", "I", "ND", "NORM", "SE", "FFE", "IR", "MPR", "MIP",
+    ),
+    "Modality": (
+        "MR", "CT", "PT", "NM", "US", "XA", "CR", "DX", "MG", "RF", "XC", "OT", "SC", "SEG",
+    ),
+    "ScanningSequence": ("SE", "IR", "GR", "EP", "RM"),
+    "SequenceVariant": ("SK", "MTC", "SS", "TRSS", "SP", "MP", "OSP", "TOF", "NONE"),
+    "ScanOptions": ("PER", "RG", "CG", "PPG", "FC", "PFF", "PFP", "SP", "FS"),
+    "MRAcquisitionType": ("1D", "2D", "3D"),
+}  # fmt: skip
 
 
 def deidentify(file: DicomFile, pixel_bytes: int | None) -> Dataset:
     """A data set with the listed attributes, fresh UIDs, its file meta group, and the pixels.
 
-    Encapsulated pixels stay byte for byte; native ones end at `pixel_bytes`, since what follows is
-    no picture.
+    Encapsulated pixels lose the comments in their frames (`codestream`); native ones end at
+    `pixel_bytes`, since what follows is no picture.
     """
     clean = _allowed(file.header)
     sop_class = UID(text(file.header, "SOPClassUID") or SecondaryCaptureImageStorage)
     clean.SOPClassUID = sop_class if sop_class.is_valid else SecondaryCaptureImageStorage
     for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
         setattr(clean, keyword, generate_uid(prefix=None))
-    clean.PatientIdentityRemoved = "YES"
-    clean.DeidentificationMethod = "Attribute allow-list, fresh UIDs"
+    # PatientIdentityRemoved would speak for the pixels too (PS3.3), which nobody looked at.
+    clean.DeidentificationMethod = "Attribute allow-list, fresh UIDs; pixels not examined"
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = clean.SOPClassUID
     meta.MediaStorageSOPInstanceUID = clean.SOPInstanceUID
@@ -124,6 +157,8 @@ def _pixel_element(file: DicomFile, pixel_bytes: int | None) -> DataElement:
     if vr is None:
         vr = "OB" if encapsulated or file.pixel_vr == "OB" else "OW"
     value = file.pixel_value[:pixel_bytes]
+    if encapsulated:
+        value = blank_comments(value)
     if len(value) % 2:
         value += b"\x00"
     element = DataElement(PIXEL_TAGS[file.pixel_keyword], vr, value)
@@ -143,17 +178,22 @@ def _allowed(elements: Dataset) -> Dataset:
             continue
         if isinstance(element.value, Sequence):
             clean.add_new(element.tag, "SQ", Sequence(map(_allowed, element.value)))
+        elif element.VR == "CS":
+            known = [term for term in _parts(element) if term in _TERMS[keyword]]
+            if known:
+                clean.add_new(element.tag, "CS", known)
         elif _is_harmless(element):
             clean.add_new(element.tag, element.VR, element.value)
     return clean
 
 
-def _is_harmless(element: DataElement) -> bool:
-    # Numbers, code strings, tables of numbers: nothing that can spell out a name or a date.
+def _parts(element: DataElement) -> list[object]:
     value = element.value
-    parts = list(value) if isinstance(value, (MultiValue, list, tuple)) else [value]
-    if element.VR == "CS":
-        return all(map(is_code, parts))
+    return list(value) if isinstance(value, (MultiValue, list, tuple)) else [value]
+
+
+def _is_harmless(element: DataElement) -> bool:
+    # Numbers and tables of numbers: nothing that can spell out a name or a date.
     if element.VR in ("OW", "OV"):
-        return isinstance(value, bytes)
-    return all(isinstance(part, (int, float, Decimal)) for part in parts)
+        return isinstance(element.value, bytes)
+    return all(isinstance(part, (int, float, Decimal)) for part in _parts(element))

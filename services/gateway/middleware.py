@@ -22,7 +22,13 @@ from neuroscan.contracts.problems import (
     RequestTooLarge,
     TooManyFiles,
 )
-from neuroscan.serving import note_answer, problem_response, request_id_of, request_span
+from neuroscan.serving import (
+    method_of,
+    note_answer,
+    problem_response,
+    request_id_of,
+    request_span,
+)
 from neuroscan.telemetry import REQUEST_ID_HEADER, get_logger
 from services.gateway.errors import BodyTooLarge
 
@@ -99,16 +105,16 @@ class RequestEnvelope:
             await problem_response(NeuroscanError(), scope["path"])(scope, receive, send_marked)
         finally:
             elapsed = time.perf_counter() - began
-            route = _route(scope)
-            REQUESTS.labels(scope["method"], route, str(status)).inc()
-            LATENCY.labels(scope["method"], route).observe(elapsed)
-            note_answer(scope["method"], route, status)
+            method, route = method_of(scope), _route(scope)
+            REQUESTS.labels(method, route, str(status)).inc()
+            LATENCY.labels(method, route).observe(elapsed)
+            note_answer(method, route, status)
             # The path without its query. Probes come every second.
             level = logging.DEBUG if scope["path"].startswith("/health/") else logging.INFO
             log.log(
                 level,
                 "request",
-                method=scope["method"],
+                method=method,
                 path=_loggable_path(scope, status),
                 status=status,
                 elapsed_ms=round(elapsed * 1000, 1),

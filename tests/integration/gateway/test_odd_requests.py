@@ -1,5 +1,6 @@
 """Requests that no polite client sends: each gets an answer that says what is off, never a 500."""
 
+import uuid
 from datetime import UTC, datetime
 
 import httpx
@@ -34,6 +35,19 @@ def test_times_without_an_offset_are_utc(api: httpx.Client) -> None:
 def test_an_origin_that_is_none_is_refused(api: httpx.Client, origin: str) -> None:
     answer = api.post("/v1/patients/search", json={"q": "x"}, headers={"Origin": origin})
     assert (answer.status_code, answer.json()["code"]) == (403, "cross_origin")
+
+
+def test_a_made_up_method_is_refused_and_remembered_nowhere(
+    api: httpx.Client, stack: Stack
+) -> None:
+    for number in range(3):
+        answer = api.request(f"JANE-DOE-{number}", "/v1/scans", headers={"Authorization": ""})
+        assert answer.status_code == 401
+        answer = api.request(f"JANE-DOE-{number}", "/v1/scans")
+        assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    last = f"/v1/scans/{uuid.uuid4()}"
+    api.get(last)
+    assert "JANE-DOE" not in log_after(stack, last)
 
 
 def test_ranges_and_tags_of_any_length(api: httpx.Client) -> None:

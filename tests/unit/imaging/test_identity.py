@@ -10,6 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 from pydicom import dcmread
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_fragments, generate_frames
 
 from neuroscan.imaging.decode import decode
 from tests.unit.imaging.files import (
@@ -92,7 +93,8 @@ def test_dicom_keeps_what_is_listed_and_nothing_else() -> None:
     assert decoded.patient_number == "MRN-1"
     kept = dcmread(io.BytesIO(decoded.original))
     assert (kept.EchoTime, kept.ScanningSequence, kept.SliceThickness) == (12.5, "SE", 6)
-    assert kept.PatientIdentityRemoved == "YES"
+    # That would speak for the pixels too.
+    assert "PatientIdentityRemoved" not in kept
     sent = dcmread(io.BytesIO(CASES["dicom"]))
     for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
         assert kept[keyword].value != sent[keyword].value
@@ -112,6 +114,61 @@ def test_compressed_pixel_data_stays_byte_for_byte(tmp_path: Path) -> None:
     sent, kept = (dcmread(io.BytesIO(file)) for file in (content, decode(content).original))
     assert kept.PixelData == sent.PixelData
     assert kept.file_meta.TransferSyntaxUID == sent.file_meta.TransferSyntaxUID
+
+
+def commented(codestream: bytes) -> bytes:
+    """A compressed picture with the name in a comment, in application segments and behind it."""
+    text = NAME.encode()
+    if codestream.startswith(b"\xff\x4f"):
+        comment = b"\xff\x64" + (len(text) + 4).to_bytes(2) + b"\x00\x01" + text
+        at = codestream.index(b"\xff\x90")
+        # In the main header and in the first tile-part's, which grows by it.
+        length = int.from_bytes(codestream[at + 6 : at + 10])
+        tile = codestream[at : at + 6] + (length + len(comment)).to_bytes(4)
+        rest = codestream[at + 10 :]
+        return codestream[:at] + comment + tile + rest[:2] + comment + rest[2:] + text
+    if b"\xff\xf7" in codestream[:200]:
+        # The decoder of JPEG-LS reads comments and nothing else.
+        segment = b"\xff\xfe" + (len(text) + 2).to_bytes(2) + text
+        return codestream[:2] + segment + codestream[2:]
+    segments = [(0xFE, text), (0xE1, b"Exif\x00\x00" + text), (0xE5, text), (0xFE, b"")]
+    added = b"".join(
+        bytes((0xFF, kind)) + (len(payload) + 2).to_bytes(2) + payload for kind, payload in segments
+    )
+    return codestream[:2] + added + codestream[2:] + text
+
+
+@pytest.mark.parametrize("fragments", [1, 3])
+@pytest.mark.parametrize(
+    "syntax",
+    ["JPEGBaselineProcess1", "JPEGLosslessProcess14_1", "JPEGLSLossless", "JPEG2000Lossless"],
+)
+def test_a_name_inside_a_compressed_frame_is_blanked(
+    syntax: str, fragments: int, tmp_path: Path
+) -> None:
+    dataset = dcmread(io.BytesIO(compress(to_file(dicom(gradient())), syntax, tmp_path)))
+    (frame,) = generate_frames(dataset.PixelData, number_of_frames=1)
+    dataset.PixelData = encapsulate([commented(frame)], fragments_per_frame=fragments)
+    content = to_file(dataset)
+    decoded = decode(content)
+    assert NAME.encode() in b"".join(generate_fragments(dataset.PixelData))
+    kept = dcmread(io.BytesIO(decoded.original))
+    assert NAME.encode() not in b"".join(generate_fragments(kept.PixelData))
+    assert len(kept.PixelData) == len(dataset.PixelData)
+    again = decode(decoded.original)
+    np.testing.assert_array_equal(again.slice.pixels, decoded.slice.pixels)
+
+
+def test_no_code_string_but_a_defined_term_stays() -> None:
+    dataset = dicom(gradient())
+    dataset.ImageType = ["DERIVED", "SECONDARY", "DOE JANE"]
+    dataset.ScanOptions = ["FS", "DOE JANE"]
+    dataset.Modality = "DOE"
+    dataset.BurnedInAnnotation = "YES"
+    kept = dcmread(io.BytesIO(decode(to_file(dataset)).original))
+    assert (list(kept.ImageType), kept.ScanOptions) == (["DERIVED", "SECONDARY"], "FS")
+    assert kept.BurnedInAnnotation == "YES"
+    assert "Modality" not in kept
 
 
 def test_bytes_behind_the_native_pixels_are_dropped() -> None:

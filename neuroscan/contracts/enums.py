@@ -113,6 +113,11 @@ class SpacingSource(StrEnum):
     HEAD_SIZE = "head_size"
     UNKNOWN = "unknown"
 
+    @property
+    def stated(self) -> bool:
+        """Whether the file or its sender says it, rather than an estimate or nobody."""
+        return self in (SpacingSource.DICOM, SpacingSource.REQUEST)
+
 
 class CamMethod(StrEnum):
     """The class activation maps on offer."""

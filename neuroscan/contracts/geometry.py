@@ -40,7 +40,7 @@ def as_sent(geometry: Geometry) -> Geometry:
 
     Only DICOM states a plane, and states it with the orientation.
     """
-    stated = geometry.source in (SpacingSource.DICOM, SpacingSource.REQUEST)
+    stated = geometry.source.stated
     placed = geometry.orientation.source is OrientationSource.DICOM
     return Geometry(
         row_mm=geometry.row_mm if stated else None,

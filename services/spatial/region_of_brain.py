@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroscan.contracts.enums import Laterality, Plane, SpacingSource, Standing, TumorClass
+from neuroscan.contracts.enums import Laterality, Plane, Standing, TumorClass
 from neuroscan.contracts.spatial import AnatomicalRegion, RegionCandidate
 from services.spatial.atlas import GRID, NAMES, SELLAR, SIDED, beliefs, level_weights
 from services.spatial.scene import Anatomy, Lesion, Scene
@@ -67,7 +67,7 @@ def place_probabilities(
     column = np.clip((u * GRID).astype(np.int64), 0, GRID - 1)
     row = np.clip((v * GRID).astype(np.int64), 0, GRID - 1)
     blur = _BLUR if scene.midline or plane is Plane.SAGITTAL else _BLUR_WITHOUT_MIDLINE
-    given = scene.scale.source in (SpacingSource.DICOM, SpacingSource.REQUEST)
+    given = scene.scale.source.stated
     breadth_mm = anatomy.size.size_px * scene.work_mm if given and scene.work_mm else None
     chances = np.zeros(len(NAMES))
     for level, weight in level_weights(plane, label, anatomy.at_base, breadth_mm).items():

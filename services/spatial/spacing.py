@@ -49,9 +49,13 @@ class Scale:
 
 
 def trusted_plane(geometry: Geometry, found: PlaneFinding | None) -> Plane | None:
-    """The plane that measuring may rest on: stated, or found with enough confidence."""
+    """The plane that measuring may rest on: stated or found, and with enough confidence.
+
+    A slice that DICOM places too far from its plane, by more than about 37 degrees, shows none.
+    """
     if geometry.plane is not None:
-        return geometry.plane
+        stated = geometry.plane_confidence
+        return geometry.plane if stated is None or stated >= TRUSTED_FROM else None
     if found is not None and found.confidence >= TRUSTED_FROM:
         return found.plane
     return None

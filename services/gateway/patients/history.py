@@ -7,16 +7,19 @@ from datetime import datetime
 from pydantic import Field
 
 from neuroscan.contracts.base import Contract
-from neuroscan.contracts.enums import Plane, TumorClass
+from neuroscan.contracts.enums import Plane, SpacingSource, TumorClass
 from neuroscan.contracts.scan import ScanView
 
-TREND_NOTE = "Area of the marked region in one plane. Not a volume."
+TREND_NOTE = (
+    "Area of the marked region in one plane, where file or sender state the pixel spacing. "
+    "Not a volume."
+)
 # Far more than a person has; a bound all the same.
 TREND_SCANS_MAX = 500
 
 
 class TrendPoint(Contract):
-    """One scan in the trend; `area_mm2` is missing where the pixel spacing is not known."""
+    """One scan in the trend; `area_mm2` is missing where nobody states the pixel spacing."""
 
     scan_id: str
     at: datetime
@@ -55,6 +58,7 @@ class TrendScan:
     confidence: float
     accepted: bool
     plane: Plane | None
+    spacing_source: SpacingSource
     row_mm: float | None
     column_mm: float | None
     area_px: int | None
@@ -80,7 +84,8 @@ def trend_of(scans: Sequence[TrendScan]) -> Trend:
 
 
 def _area_mm2(scan: TrendScan) -> float | None:
-    if scan.label is TumorClass.NO_TUMOR:
+    # An estimate from the head differs from slice to slice: a tumor would seem to grow by it.
+    if scan.label is TumorClass.NO_TUMOR or not scan.spacing_source.stated:
         return None
     if scan.area_px is None or scan.row_mm is None or scan.column_mm is None:
         return None

@@ -107,6 +107,7 @@ def _trend_scan(
         confidence=confidence,
         accepted=accepted,
         plane=where.plane,
+        spacing_source=where.source,
         row_mm=where.row_mm,
         column_mm=where.column_mm,
         area_px=area_px,

@@ -4,8 +4,11 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sqlalchemy import Engine
+
 from neuroscan.contracts.enums import StageName
 from neuroscan.contracts.messages import RecorderTask
+from neuroscan.contracts.patient import PatientView
 from neuroscan.contracts.problems import NeuroscanError, StageFailed, Unavailable
 from neuroscan.contracts.report import ReportPictures, ReportRequest
 from neuroscan.process import code_version
@@ -92,20 +95,28 @@ def _reported_failures(pipeline: Pipeline, task: RecorderTask) -> Iterator[None]
             )
 
 
+def printed_patient(engine: Engine, patient_id: str) -> PatientView | None:
+    """The patient as a report prints them, after any change of them that is being made.
+
+    Such a change renews the reports that were made, or in the making, when it looked; one that
+    begins since must not read what stood there before. None when there is no such patient.
+    """
+    with transaction(engine) as session:
+        patient = session.get(Patient, patient_id, with_for_update={"read": True})
+        return patient_view(patient) if patient else None
+
+
 def _report_request(pipeline: Pipeline, scan_id: str) -> ReportRequest:
     with one_statement(pipeline.engine) as session:
         shown = found(session, scan_id, None)
     scan, stages = shown.scan, shown.stages
-    patient = None
-    if scan.patient_id is not None:
-        with one_statement(pipeline.engine) as session:
-            patient = session.get(Patient, scan.patient_id)
+    patient = printed_patient(pipeline.engine, scan.patient_id) if scan.patient_id else None
     explained = explain_result(stages)
     earlier = stages[StageName.REPORT].output
     storage = pipeline.storage
     return ReportRequest(
         scan=scan_view(scan, stages, shown.review),
-        patient=patient_view(patient) if patient else None,
+        patient=patient,
         notes=scan.notes,
         pictures=ReportPictures.model_construct(
             slice=storage.get(slice_key(scan_id)),

@@ -2,6 +2,8 @@
 
 import io
 import time
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -18,12 +20,13 @@ from neuroscan.stack import Stack
 from neuroscan.storage import Storage
 from services.gateway.auth.principal import Principal
 from services.gateway.db.session import transaction
-from services.gateway.db.tables import OWN_TRACK, Scan, Stage, now
+from services.gateway.db.tables import OWN_TRACK, Patient, Scan, Stage, now
 from services.gateway.patients.service import PatientService
 from services.gateway.pipeline import record, renewal, steering
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.pipeline.ledger import StageRef
 from services.gateway.pipeline.messages import stage_message
+from services.gateway.pipeline.own_stages import printed_patient
 from services.gateway.pipeline.record import Recorded, StageResult
 from services.gateway.pipeline.renewal import renew_reports
 from services.gateway.scans.artefacts import Artefact
@@ -31,6 +34,7 @@ from services.gateway.scans.service import ScanService
 from tests import pictures
 from tests.integration.gateway.calls import new_patient, submit, wait_final
 from tests.integration.gateway.ledger import (
+    add_patient,
     add_scan,
     classified_scan,
     completed_scan,
@@ -319,3 +323,20 @@ def text(answer: httpx.Response) -> str:
 
 def pdfs(storage: Storage, scan_id: str) -> list[str]:
     return [key for key in storage.list(f"scans/{scan_id}") if key.endswith(".pdf")]
+
+
+def test_a_report_that_begins_while_its_patient_changes_prints_the_new_name(
+    engine: Engine,
+) -> None:
+    patient_id = add_patient(engine, name="Old")
+    with ThreadPoolExecutor(1) as others:
+        with transaction(engine) as session:
+            session.get_one(Patient, patient_id, with_for_update=True).name = "New"
+            session.flush()
+            printed = others.submit(printed_patient, engine, patient_id)
+            with pytest.raises(NotYet):
+                printed.result(timeout=0.5)
+        patient = printed.result(timeout=10)
+    assert patient is not None
+    assert patient.name == "New"
+    assert printed_patient(engine, "00000000-0000-7000-8000-000000000000") is None

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from neuroscan.contracts.enums import Plane, TumorClass
+from neuroscan.contracts.enums import Plane, SpacingSource, TumorClass
 from services.gateway.patients.history import TrendScan, trend_of
 
 
@@ -16,6 +16,7 @@ def scan(day: int, **changes: object) -> TrendScan:
         "confidence": 0.9,
         "accepted": True,
         "plane": Plane.AXIAL,
+        "spacing_source": SpacingSource.DICOM,
         "row_mm": 0.5,
         "column_mm": 2.0,
         "area_px": 100,
@@ -47,7 +48,13 @@ def test_without_a_known_plane_all_scans_without_one_count() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"row_mm": None}, {"area_px": None}, {"label": TumorClass.NO_TUMOR}]
+    "changes",
+    [
+        {"row_mm": None},
+        {"area_px": None},
+        {"label": TumorClass.NO_TUMOR},
+        {"spacing_source": SpacingSource.HEAD_SIZE},
+    ],
 )
 def test_an_area_that_is_not_known_is_none(changes: dict[str, object]) -> None:
     assert trend_of([scan(1, **changes)]).points[0].area_mm2 is None

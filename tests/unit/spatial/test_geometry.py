@@ -119,6 +119,15 @@ def test_an_uncertain_plane_gives_no_spacing_but_is_told() -> None:
     assert (told.plane, told.plane_confidence) == (Plane.CORONAL, 0.55)
 
 
+@pytest.mark.parametrize(("confidence", "trusted"), [(None, True), (0.81, True), (0.72, False)])
+def test_a_stated_plane_that_the_slice_is_far_from_is_not_measured_by(
+    confidence: float | None, trusted: bool
+) -> None:
+    sure = PlaneFinding(Plane.AXIAL, 0.99, 0.9, 0.0)
+    oblique = Geometry(plane=Plane.CORONAL, plane_confidence=confidence)
+    assert trusted_plane(oblique, sure) is (Plane.CORONAL if trusted else None)
+
+
 @pytest.mark.parametrize("convention", [DisplayConvention.RADIOLOGICAL, DisplayConvention.UNKNOWN])
 @pytest.mark.parametrize("plane", list(Plane))
 def test_a_declared_orientation_is_applied_to_the_found_plane(

@@ -66,7 +66,7 @@ function panel(index, title, values, top, write, times, x) {
     ]),
     svg("path", { d: known.map(([px, py], at) => `${at ? "L" : "M"}${px.toFixed(1)} ${py.toFixed(1)}`).join(""), class: "line" }),
     known.map(([px, py, value]) => svg("circle", { cx: px, cy: py, r: 4, class: "point" }, svg("title", {}, write(value)))),
-    known.length === 0 && svg("text", { x: ROOM.left + 8, y: base - PANEL / 3 }, "No spacing is known, so no area."),
+    known.length === 0 && svg("text", { x: ROOM.left + 8, y: base - PANEL / 3 }, "No spacing is stated, so no area."),
   );
 }
 

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 # For the OpenAPI document: years 1900 to 9998. Any other can leave the calendar in another time
-# zone (services/gateway/scans/conditions.py checks).
+# zone (services/gateway/moments.py checks).
 _YEARS = "^(?!9999)(19|[2-9][0-9])[0-9]{2}-"
 
 

@@ -31,8 +31,8 @@ PROBLEMS = Counter("neuroscan_gateway_problems", "Problems that routes answered 
 Responses = dict[int | str, dict[str, Any]]
 
 
-class BodyTooLarge(HTTPException):
-    """More bytes came than the call takes.
+class BodyRefused(HTTPException):
+    """More bytes came than the call takes, or fewer than its form announces.
 
     Raised while the body is read, where only Starlette's own error passes the form parser.
     """
@@ -89,7 +89,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    if isinstance(error, BodyTooLarge):
+    if isinstance(error, BodyRefused):
         return _counted(error.refusal, request)
     kinds: dict[int, type[NeuroscanError]] = {
         HTTPStatus.NOT_FOUND: NotFound,

@@ -9,12 +9,14 @@ from urllib.parse import urlsplit
 
 import structlog
 from prometheus_client import Counter, Histogram
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from neuroscan.contracts.batch import BATCH_BYTES_MAX
 from neuroscan.contracts.problems import (
     MAX_UPLOAD_BYTES,
+    BadRequest,
     CrossOrigin,
     FileTooLarge,
     HostNotAllowed,
@@ -30,7 +32,7 @@ from neuroscan.serving import (
     request_span,
 )
 from neuroscan.telemetry import REQUEST_ID_HEADER, get_logger
-from services.gateway.errors import BodyTooLarge
+from services.gateway.errors import BodyRefused
 
 log = get_logger(__name__)
 
@@ -41,6 +43,8 @@ BATCH_REQUEST_BYTES_MAX = BATCH_BYTES_MAX + 1024 * 1024
 # Far above a patient whose notes are all escapes; other calls have no body worth mentioning.
 JSON_BYTES_MAX = 256 * 1024
 _UPLOAD_PATH = "/v1/scans"
+# What may follow a form's last boundary, and that boundary.
+_EPILOGUE_BYTES_MAX = 1024
 _BATCH_PATH = re.compile(r"/v1/batches(/[^/]+/items)?")
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _ID = re.compile(r"[0-9a-f-]{36}")
@@ -96,7 +100,7 @@ class RequestEnvelope:
             if refusal is not None:
                 await problem_response(refusal, scope["path"])(scope, receive, send_marked)
             else:
-                await self._app(scope, _bounded(receive, scope["path"]), send_marked)
+                await self._app(scope, _checked(receive, scope["path"], headers), send_marked)
         except Exception as error:
             # Logged by type and place: an error's text may hold what was sent, a name among it.
             log.error("request.crashed", error=type(error).__name__, place=_place(error))
@@ -140,19 +144,38 @@ def _body_limit(path: str) -> tuple[int, NeuroscanError]:
     return JSON_BYTES_MAX, RequestTooLarge()
 
 
-def _bounded(receive: Receive, path: str) -> Receive:
-    limit, refusal = _body_limit(path)
-    received = 0
+def _checked(receive: Receive, path: str, headers: Headers) -> Receive:
+    """The body, refused where it is too long, or an upload's that ends before its form does.
 
-    async def receive_bounded() -> Message:
-        nonlocal received
+    The form's parser drops an unfinished last part without a word: a scan of nobody, where that
+    part names the patient.
+    """
+    limit, refusal = _body_limit(path)
+    end = _last_boundary(headers) if path == _UPLOAD_PATH else b""
+    received, tail = 0, b""
+
+    async def receive_checked() -> Message:
+        nonlocal received, tail
         message = await receive()
-        received += len(message.get("body", b""))
+        if message["type"] != "http.request":
+            return message
+        body = message.get("body", b"")
+        received += len(body)
         if received > limit:
-            raise BodyTooLarge(refusal)
+            raise BodyRefused(refusal)
+        tail = (tail + body[-_EPILOGUE_BYTES_MAX:])[-_EPILOGUE_BYTES_MAX:]
+        if received and not message.get("more_body", False) and end not in tail:
+            raise BodyRefused(BadRequest("The body ends before its last boundary."))
         return message
 
-    return receive_bounded
+    return receive_checked
+
+
+def _last_boundary(headers: Headers) -> bytes:
+    """What ends a multipart body (RFC 2046, 5.1.1); empty for any other."""
+    kind, options = parse_options_header(headers.get("content-type", ""))
+    boundary = options.get(b"boundary", b"")
+    return b"--" + boundary + b"--" if kind == b"multipart/form-data" and boundary else b""
 
 
 def _place(error: Exception) -> str:

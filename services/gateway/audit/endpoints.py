@@ -13,7 +13,7 @@ from services.gateway.audit.views import AuditPage
 from services.gateway.auth.principal import ADMIN
 from services.gateway.context import Audits
 from services.gateway.errors import responses
-from services.gateway.scans.conditions import in_utc
+from services.gateway.moments import in_utc
 from services.gateway.scans.endpoints import CursorQuery, LimitQuery
 
 router = APIRouter(prefix="/v1", tags=["operation"])

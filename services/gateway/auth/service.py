@@ -18,6 +18,7 @@ from services.gateway.auth.secrets import ServerSecret, new_token, same
 from services.gateway.db.session import one_statement, transaction
 from services.gateway.db.tables import ApiKey, BrowserSession, LinkCode, now
 from services.gateway.idempotency.once import OnceOnly
+from services.gateway.moments import in_utc
 
 KEY_PREFIX = "nsk"
 SESSION_LIFETIME = timedelta(hours=12)
@@ -83,10 +84,10 @@ class AccessService:
 
     def create_key(self, new: KeyCreate, by: Principal, once: OnceOnly | None = None) -> NewKey:
         """A new key; its secret is in the answer and nowhere else."""
-        if new.expires_at is not None and new.expires_at.tzinfo is None:
-            raise InvalidRequest("`expires_at` needs its offset from UTC, as in 2027-01-31T00:00Z.")
-        if new.expires_at is not None and new.expires_at <= now():
+        expires_at = in_utc("expires_at", new.expires_at) if new.expires_at else None
+        if expires_at is not None and expires_at <= now():
             raise InvalidRequest("`expires_at` must lie in the future.")
+        new = new.model_copy(update={"expires_at": expires_at})
         key, text = self._make(new, secrets.token_hex(6), by.id)
         made = NewKey(**_view(key).model_dump(), key=text)
         with transaction(self._engine) as session:

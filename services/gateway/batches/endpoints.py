@@ -17,7 +17,7 @@ from services.gateway.batches.multipart import FILES_FIELD, read_parts
 from services.gateway.batches.upload import BatchUpload, Caller
 from services.gateway.batches.views import batch_path
 from services.gateway.context import Batches, BatchId, LiveChanges, RequestId
-from services.gateway.errors import BodyTooLarge, Responses, header, responses
+from services.gateway.errors import BodyRefused, Responses, header, responses
 from services.gateway.events.polling import Wait, read_when_changed
 from services.gateway.scans.artefact_endpoints import file_responses
 from services.gateway.scans.artefacts import artefact_response
@@ -258,10 +258,10 @@ async def _take(
     except ClientDisconnect:
         log.info("batch.broken_off", batch_id=upload.batch_id, files=upload.files)
         return problem_response(problems.BadRequest("The request broke off."), request.url.path)
-    except (problems.NeuroscanError, BodyTooLarge) as error:
+    except (problems.NeuroscanError, BodyRefused) as error:
         if upload.batch_id is None:
             raise
-        refusal = error.refusal if isinstance(error, BodyTooLarge) else error
+        refusal = error.refusal if isinstance(error, BodyRefused) else error
         log.info("batch.stopped", batch_id=upload.batch_id, code=refusal.code, files=upload.files)
         answer = problem_response(refusal, request.url.path)
         answer.headers["Location"] = batch_path(upload.batch_id)

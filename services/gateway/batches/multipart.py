@@ -140,7 +140,9 @@ class FormParser:
             if file_name is None:
                 raise _invalid(f"`{FILES_FIELD}` must be sent as files, each with a `filename`.")
             media_type, _ = parse_options_header(self._headers.get(b"content-type"))
-            self._part = _BuildingFile(file_name.decode(errors="replace"), media_type.decode())
+            self._part = _BuildingFile(
+                file_name.decode(errors="replace"), media_type.decode(errors="replace")
+            )
         else:
             self._check_field(name, is_file=file_name is not None)
             self._part = _BuildingField(name)

@@ -15,7 +15,8 @@ from services.gateway.auth.principal import SUBMITTER, CurrentPrincipal
 from services.gateway.context import Intakes, LiveChanges, RequestId, ScanId, Scans
 from services.gateway.errors import Responses, header, responses
 from services.gateway.events.polling import Wait, read_when_changed
-from services.gateway.scans.conditions import in_utc, names_tag
+from services.gateway.moments import in_utc
+from services.gateway.scans.conditions import names_tag
 from services.gateway.scans.form import (
     STORABLE,
     AcquiredField,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from neuroscan.contracts.enums import DisplayConvention
 from neuroscan.contracts.moments import Moment
 from neuroscan.contracts.problems import MAX_UPLOAD_BYTES, FileTooLarge, InvalidRequest
-from services.gateway.scans.conditions import in_utc
+from services.gateway.moments import in_utc
 from services.gateway.scans.intake import Upload
 
 SPACING_BOUNDS_MM = (0.01, 20.0)

@@ -15,10 +15,10 @@ from services.gateway.auth.principal import Principal
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Stage
 from services.gateway.idempotency.once import OnceOnly
+from services.gateway.moments import in_utc
 from services.gateway.paging import decode_position, encode_position
 from services.gateway.pipeline import steering
 from services.gateway.pipeline.assembly import Pipeline
-from services.gateway.scans.conditions import in_utc
 from services.gateway.scans.repository import visible
 from services.gateway.scans.service import ScanService
 from services.gateway.scans.views import scan_path

@@ -139,12 +139,20 @@ def test_an_expired_key_ends_with_its_sessions_and_links(
         assert code_of(sign_in(stranger, code=code)) == REFUSED
 
 
-@pytest.mark.parametrize("ends_at", ["2020-01-01T00:00:00Z", "2099-01-01T00:00:00"])
-def test_a_key_that_ends_in_the_past_or_at_no_certain_time_is_refused(
+@pytest.mark.parametrize(
+    "ends_at", ["2020-01-01T00:00:00Z", "2020-01-01T00:00:00", "9999-12-31T23:59:59-12:00"]
+)
+def test_a_key_that_ends_in_the_past_or_outside_the_calendar_is_refused(
     api: httpx.Client, ends_at: str
 ) -> None:
     body = {"name": "x", "role": "submitter", "expires_at": ends_at}
     assert code_of(api.post("/v1/keys", json=body)) == (422, "invalid_request")
+    assert api.get("/v1/keys").status_code == 200
+
+
+def test_a_key_ends_in_utc_where_nothing_else_is_said(api: httpx.Client) -> None:
+    key = make_key(api, Role.SUBMITTER, expires_at="2099-01-01T00:00:00")
+    assert key.expires_at == datetime(2099, 1, 1, tzinfo=UTC)
 
 
 def test_the_cookie_is_for_this_server_and_no_script(stranger: httpx.Client, key: NewKey) -> None:

@@ -156,6 +156,29 @@ def test_a_body_without_a_length_is_bounded_too(api: httpx.Client) -> None:
     assert (answer.status_code, answer.json()["code"]) == (413, "file_too_large")
 
 
+@pytest.mark.parametrize("unfinished", ["patient_id", "image"])
+@pytest.mark.parametrize("ending", [b"\r\n", b"\r\n--x", b"\r\n--x\r\n"])
+def test_a_form_that_ends_before_its_last_boundary_makes_no_scan(
+    api: httpx.Client, unfinished: str, ending: bytes
+) -> None:
+    patient = new_patient(api)
+    parts = {
+        "image": b'name="image"; filename="a.png"\r\n\r\n' + pictures.png(),
+        "patient_id": b'name="patient_id"\r\n\r\n' + patient["id"].encode(),
+    }
+    order = sorted(parts, key=lambda name: name == unfinished)
+    whole = b"\r\n".join(b"--x\r\nContent-Disposition: form-data; " + parts[n] for n in order)
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    before = newest_scan(api)
+    answer = api.post("/v1/scans", content=whole + ending, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert "last boundary" in answer.json()["detail"]
+    assert newest_scan(api) == before
+    for end in (b"\r\n--x--", b"\r\n--x--\r\n", b"\r\n--x--\r\nwhat follows"):
+        answer = api.post("/v1/scans", content=whole + end, headers=headers)
+        assert (answer.status_code, answer.json()["patient_id"]) == (202, patient["id"])
+
+
 def test_missing_image_and_broken_form(api: httpx.Client) -> None:
     assert api.post("/v1/scans", data={"notes": "x"}).json()["code"] == "invalid_request"
     headers = {"Content-Type": "multipart/form-data; boundary=x"}

@@ -91,3 +91,11 @@ def test_file_names_are_short_and_hold_no_control_characters(name: str) -> None:
     assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in cleaned)
     assert clean_name(cleaned) == cleaned
     cleaned.encode()
+
+
+@pytest.mark.parametrize("kind", ["image/jpég".encode(), b"image/\xff\xfe"])
+def test_a_type_that_is_no_ascii_is_one_file_s_fault(kind: bytes) -> None:
+    whole = BODY.replace(b"image/png", kind)
+    first = parse(whole)[1]
+    assert isinstance(first, SentFile)
+    assert first.media_type == kind.decode(errors="replace")

@@ -36,6 +36,7 @@ _ALLOWED = (
     "PixelRepresentation",
     "PixelAspectRatio",
     "PixelPaddingValue",
+    "PixelPaddingRangeLimit",
     "RescaleIntercept",
     "RescaleSlope",
     "WindowCenter",

@@ -23,7 +23,7 @@ from neuroscan.contracts.problems import (
     UnsupportedTransferSyntax,
 )
 from neuroscan.imaging.dicom_file import DicomFile
-from neuroscan.imaging.dicom_values import code, in_group, integer
+from neuroscan.imaging.dicom_values import code, in_group, integer, number
 from neuroscan.imaging.intensity import luma, window_to_uint8
 from neuroscan.imaging.jpeg import jpeg_frame_size
 from neuroscan.imaging.limits import check_size
@@ -80,8 +80,9 @@ def pixel_layout(file: DicomFile) -> PixelLayout:
 def dicom_pixels(elements: Dataset, layout: PixelLayout, frame: int) -> GrayPixels:
     """Gray pixels uint8 (H, W) of a frame: rescaled, then windowed by `window_to_uint8`.
 
-    Palettes and colors become luma; MONOCHROME1 is inverted, so that more is brighter. Raises
-    `BadImage`, `TruncatedImage` and the decoders' own errors.
+    Palettes and colors become luma; MONOCHROME1 is inverted, so that more is brighter. Padding is
+    black, and no window is stretched to it. Raises `BadImage`, `TruncatedImage` and the decoders'
+    own errors.
     """
     if layout.native_bytes is None:
         _check_codestream(elements, layout, frame)
@@ -91,10 +92,43 @@ def dicom_pixels(elements: Dataset, layout: PixelLayout, frame: int) -> GrayPixe
     values = luma(stored) if stored.ndim == 3 else stored
     if values.shape != (layout.rows, layout.columns):
         raise BadImage("The DICOM pixels don't fill the stated rows and columns.")
+    padding = None
     if layout.samples == 1 and layout.photometric != "PALETTE COLOR":
+        padding = _padding(values, elements)
         values = _rescale(values, elements, frame)
+        if padding is not None and _is_far_off(values, padding):
+            values[padding] = np.nan
     pixels = window_to_uint8(values)
-    return np.uint8(255) - pixels if layout.photometric == "MONOCHROME1" else pixels
+    if layout.photometric == "MONOCHROME1":
+        pixels = np.uint8(255) - pixels
+    if padding is not None:
+        pixels[padding] = 0
+    return pixels
+
+
+def _padding(stored: npt.NDArray[np.generic], elements: Dataset) -> npt.NDArray[np.bool_] | None:
+    """Where a rectangle was filled up around the picture (PS3.3, C.7.5.1.1.2), (H, W).
+
+    None without any, and where nothing else would be left.
+    """
+    value = number(elements, "PixelPaddingValue")
+    if value is None:
+        return None
+    limit = number(elements, "PixelPaddingRangeLimit")
+    low, high = sorted((value, value if limit is None else limit))
+    plain = stored.astype(np.float64)
+    found = np.asarray((plain >= low) & (plain <= high), dtype=np.bool_)
+    return found if found.any() and not found.all() else None
+
+
+def _is_far_off(values: npt.NDArray[np.float32], padding: npt.NDArray[np.bool_]) -> bool:
+    """Whether padding lies farther from the picture's values (H, W) than they from each other.
+
+    If not, as where it is zero, it is the picture's background, and the window begins there.
+    """
+    own, filled = values[~padding], values[padding]
+    low, high = float(own.min()), float(own.max())
+    return bool(filled.min() < low - (high - low) or filled.max() > high + (high - low))
 
 
 def _rescale(

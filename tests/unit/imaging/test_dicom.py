@@ -77,6 +77,37 @@ def test_constant_picture_is_black(dtype: type) -> None:
     assert not pixels_of(to_file(dicom(np.full((40, 40), 77, dtype=dtype)))).any()
 
 
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("attributes", [(-32768, None), (-32000, -32768)])
+def test_padding_is_black_and_stretches_no_window(
+    attributes: tuple[int, int | None], kind: str
+) -> None:
+    plain = gradient(dtype=np.int16) + np.int16(100)
+    padded = plain.copy()
+    padded[:, :16] = -32768
+    value, limit = attributes
+    told = {"PixelPaddingValue": value, "PixelPaddingRangeLimit": limit}
+    dataset = dicom(padded, PhotometricInterpretation=kind)
+    for name, number in told.items():
+        if number is not None:
+            dataset.add_new(name, "SS", number)
+    found = decode(to_file(dataset))
+    assert not found.slice.pixels[:, :16].any()
+    # As if the darkest of the picture's own values stood there.
+    filled = np.where(padded == -32768, plain[:, 16:].min(), plain)
+    expected = pixels_of(to_file(dicom(filled, PhotometricInterpretation=kind)))
+    np.testing.assert_array_equal(found.slice.pixels[:, 16:], expected[:, 16:])
+    np.testing.assert_array_equal(decode(found.original).slice.pixels, found.slice.pixels)
+
+
+def test_padding_that_is_the_background_leaves_the_window_as_it_is() -> None:
+    pixels = gradient(dtype=np.int16) * np.int16(4) + np.int16(500)
+    pixels[:, :16] = 0
+    dataset = dicom(pixels)
+    dataset.add_new("PixelPaddingValue", "SS", 0)
+    np.testing.assert_array_equal(pixels_of(to_file(dataset)), pixels_of(to_file(dicom(pixels))))
+
+
 def test_float_pixels_with_gaps() -> None:
     values = gradient(48, 64, np.float32)
     dataset = dicom(values.astype(np.uint8), BitsAllocated=32)

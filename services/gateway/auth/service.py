@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
+from sqlmodel import Session
 
 from neuroscan.contracts.access import KeyCreate, KeyList, KeyView, LinkView, NewKey, SessionView
 from neuroscan.contracts.enums import Role
 from neuroscan.contracts.problems import InvalidRequest, NotFound, Unauthenticated
 from neuroscan.telemetry import get_logger
+from services.gateway.audit import record as audit
+from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.auth import repository
 from services.gateway.auth.oidc import OidcVerifier
 from services.gateway.auth.principal import Principal
@@ -92,6 +95,7 @@ class AccessService:
         made = NewKey(**_view(key).model_dump(), key=text)
         with transaction(self._engine) as session:
             repository.put_key(session, key)
+            _note(session, by, Action.CREATED, key.id)
             if once is not None:
                 once.keep(session, made)
         log.info("key.created", key_id=key.id, role=key.role, by=by.id)
@@ -122,6 +126,7 @@ class AccessService:
         with transaction(self._engine) as session:
             if not repository.revoke_key(session, key_id):
                 raise NotFound("No valid key has this id. It may have been revoked already.")
+            _note(session, by, Action.DELETED, key_id)
         log.info("key.revoked", key_id=key_id, by=by.id)
 
     def open_with_key(self, text: str) -> Opened:
@@ -217,6 +222,11 @@ class AccessService:
             csrf_token=self.csrf_token(token),
             expires_at=expires_at,
         )
+
+
+def _note(session: Session, by: Principal, action: Action, key_id: str) -> None:
+    # A key's id is no UUID, as the audit's objects have: the row names its principal.
+    audit.note(session, by, action, ObjectKind.KEY, None, [f"key:{key_id}"])
 
 
 def _principal_of(key_id: str, role: str) -> Principal:

@@ -275,3 +275,14 @@ def test_changes_of_a_patient_are_noted_by_the_names_of_fields(
     ]
     assert {row["principal"] for row in found} == {principal_of(reader)}
     assert "Person" not in str(found)
+
+
+def test_making_and_ending_keys_is_noted(api: httpx.Client) -> None:
+    made = api.post("/v1/keys", json={"name": "noted", "role": "submitter"}).json()
+    assert api.delete(f"/v1/keys/{made['id']}").status_code == 204
+    assert api.delete(f"/v1/keys/{made['id']}").status_code == 404
+    rows = api.get("/v1/audit", params={"object_kind": "key", "limit": 20}).json()["items"]
+    ours = [row for row in rows if row["fields"] == [f"key:{made['id']}"]]
+    assert [row["action"] for row in ours] == ["deleted", "created"]
+    assert {row["object_id"] for row in ours} == {None}
+    assert made["key"] not in str(rows)

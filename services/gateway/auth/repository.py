@@ -8,6 +8,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, delete, select
 
+from neuroscan.contracts.problems import Unauthenticated
+from services.gateway.auth.principal import Principal
 from services.gateway.db.tables import ApiKey, BrowserSession, LinkCode, now
 
 # How the id of a principal begins that is an API key.
@@ -106,6 +108,12 @@ def forget_ended(session: Session) -> None:
     """Remove sessions and links whose time is over."""
     session.execute(delete(BrowserSession).where(col(BrowserSession.expires_at) < now()))
     session.execute(delete(LinkCode).where(col(LinkCode.expires_at) < now()))
+
+
+def require_live(session: Session, by: Principal) -> None:
+    """Raise `Unauthenticated` when the caller's key has ended since the request was let in."""
+    if by.key_id is not None and live_key(session, by.key_id) is None:
+        raise Unauthenticated("The API key has ended.")
 
 
 def owner_lives(owner: Mapped[str]) -> ColumnElement[bool]:

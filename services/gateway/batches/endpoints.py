@@ -183,7 +183,7 @@ async def read_batch(
             request,
             changes,
             Wait(principal, batch_id, wait),
-            read=lambda: batches.version(batch_id, principal),
+            read=lambda: batches.version(batch_id, principal, anew=True),
             unchanged=lambda found: found[0] == known and not found[1],
         )
     headers = _headers(version, over=over)

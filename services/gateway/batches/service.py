@@ -15,6 +15,7 @@ from neuroscan.process import code_version
 from services.gateway.audit import record as audit
 from services.gateway.audit.record import ObjectKind
 from services.gateway.auth.principal import Principal
+from services.gateway.auth.repository import require_live
 from services.gateway.batches import repository
 from services.gateway.batches.archive import archive
 from services.gateway.batches.results import ResultRow, csv_pieces
@@ -71,9 +72,14 @@ class BatchService:
             _note_reads(session, by, batch_id)
         return batch_view(batch, rows), version
 
-    def version(self, batch_id: str, by: Principal) -> tuple[str, bool]:
-        """The batch's version, cheaply, and whether all of it is over; raises `NotFound`."""
+    def version(self, batch_id: str, by: Principal, *, anew: bool = False) -> tuple[str, bool]:
+        """The batch's version, cheaply, and whether all of it is over; raises `NotFound`.
+
+        `anew`, for a caller who was let in a while ago: raises `Unauthenticated` when it has ended.
+        """
         with transaction(self._engine) as session:
+            if anew:
+                require_live(session, by)
             repository.visible(session, batch_id, by)
             return repository.version_of(session, batch_id)
 

@@ -28,10 +28,11 @@ from neuroscan.telemetry import get_logger
 from services.gateway.audit import record as audit
 from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.auth.principal import Principal
+from services.gateway.auth.repository import require_live
 from services.gateway.batches import repository
 from services.gateway.batches.multipart import FILES_FIELD, FormError, Part, SentFile, TextField
 from services.gateway.batches.place import AlreadyBrought, BatchPlace, First, Limits
-from services.gateway.db.session import transaction
+from services.gateway.db.session import one_statement, transaction
 from services.gateway.db.tables import Batch
 from services.gateway.idempotency import claims
 from services.gateway.idempotency.repository import KeyUse
@@ -122,8 +123,7 @@ class BatchUpload:
                     self._target = await run_sync(self._open, fields)
                 if working is not None:
                     await working
-                if self._stopping():
-                    raise Unavailable("The server is about to stop. Send the request again.")
+                await run_sync(self._may_go_on)
                 working = asyncio.create_task(self._take(self._target, index, part))
                 index += 1
                 # One more would be held in memory with this one and the one that is read.
@@ -139,6 +139,13 @@ class BatchUpload:
         if self._target is None:
             raise FormError(InvalidRequest(f"Send at least one file as `{FILES_FIELD}`."))
         return self._target.batch_id
+
+    def _may_go_on(self) -> None:
+        """Raise `Unavailable` when the server ends, `Unauthenticated` when the key has ended."""
+        if self._stopping():
+            raise Unavailable("The server is about to stop. Send the request again.")
+        with one_statement(self._pipeline.engine) as session:
+            require_live(session, self._caller.principal)
 
     def _open(self, fields: dict[str, str]) -> "_Target":
         """Check the fields and claim the key, before anything is stored."""

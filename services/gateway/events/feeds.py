@@ -17,6 +17,7 @@ from neuroscan.contracts.events import BatchChange, BatchProgress, ScanChange
 from services.gateway.audit import record as audit
 from services.gateway.audit.record import ObjectKind
 from services.gateway.auth.principal import Principal
+from services.gateway.auth.repository import require_live
 from services.gateway.batches import repository as batches
 from services.gateway.db.session import snapshot, transaction
 from services.gateway.db.tables import Scan, ScanEvent
@@ -47,7 +48,10 @@ class Reading:
 
 
 class Feed(Protocol):
-    """A scan's or a batch's changes. Each method raises `NotFound` and `Unavailable`."""
+    """A scan's or a batch's changes. Each method raises `NotFound` and `Unavailable`.
+
+    `read` raises `Unauthenticated` when the caller's key has ended.
+    """
 
     def begin(self, last: int | None) -> Reading:
         """What a client needs first that has seen everything up to `last` (None: nothing)."""
@@ -89,6 +93,7 @@ class ScanFeed:
         """The changes since, and the end."""
         with transaction(self._engine) as session:
             snapshot(session)
+            require_live(session, self._by)
             return self._since(session, visible(session, self._scan_id, self._by))
 
     def _since(self, session: Session, scan: Scan) -> Reading:
@@ -148,6 +153,7 @@ class BatchFeed:
         """The changes since, and the end."""
         with transaction(self._engine) as session:
             snapshot(session)
+            require_live(session, self._by)
             batches.visible(session, self._batch_id, self._by)
             return self._since(session, batches.states_of(session, self._batch_id))
 

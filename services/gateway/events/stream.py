@@ -8,7 +8,7 @@ from anyio.to_thread import run_sync
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
-from neuroscan.contracts.problems import NotFound, Unavailable
+from neuroscan.contracts.problems import NotFound, Unauthenticated, Unavailable
 from neuroscan.telemetry import get_logger
 from services.gateway.events.changes import Watch
 from services.gateway.events.feeds import Feed, Reading, Told
@@ -56,8 +56,8 @@ async def stream(
             return
         try:
             reading = await run_sync(feed.read)
-        except NotFound:
-            # Deleted meanwhile: the client comes back and gets the 404.
+        except (NotFound, Unauthenticated):
+            # Deleted meanwhile, or the caller's key is: who comes back gets the 404 or the 401.
             return
         except Unavailable as error:
             log.info("stream.waits", reason=error.detail)

@@ -184,7 +184,7 @@ async def read_scan(
             request,
             changes,
             Wait(principal, scan_id, wait),
-            read=lambda: scans.version(scan_id, principal),
+            read=lambda: scans.version(scan_id, principal, anew=True),
             unchanged=lambda found: found[0] == known and not state_is_final(found[1]),
         )
     if if_none_match is not None and version == known:

@@ -13,6 +13,7 @@ from neuroscan.contracts.scan import ScanView
 from services.gateway.audit import record as audit
 from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.auth.principal import Principal
+from services.gateway.auth.repository import require_live
 from services.gateway.db.session import one_statement, snapshot, transaction, writes_only
 from services.gateway.paging import decode_cursor, encode_cursor
 from services.gateway.pipeline import steering
@@ -63,8 +64,14 @@ class ScanService:
         found = repository.found(session, scan_id, by)
         return scan_view(found.scan, found.stages, found.review)
 
-    def version(self, scan_id: str, by: Principal) -> tuple[int, str]:
-        """Version and state, cheaply; raises `NotFound`."""
+    def version(self, scan_id: str, by: Principal, *, anew: bool = False) -> tuple[int, str]:
+        """Version and state, cheaply; raises `NotFound`.
+
+        `anew`, for a caller who was let in a while ago: raises `Unauthenticated` when it has ended.
+        """
+        if anew:
+            with one_statement(self._engine) as session:
+                require_live(session, by)
         with one_statement(self._engine) as session:
             found = repository.version_of(session, scan_id, by)
         if found is None:

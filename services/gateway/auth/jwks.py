@@ -1,7 +1,8 @@
 """The public keys of an identity provider: fetched when needed, kept while it is away.
 
 A provider that does not answer must not hold up those who come with an API key: there is one
-fetch at a time, it is short, and after it the next one has to wait.
+fetch at a time, it is short, and after it the next one has to wait. Those who wait for one are in
+threads of their own (`middleware`).
 """
 
 import json
@@ -69,7 +70,9 @@ class Jwks:
 
         Raises `Unavailable` when the provider does not answer and the keys at hand don't help.
         """
-        if self._wants_fetch(key_id) and self._lock.acquire(timeout=self._timing.timeout_s):
+        # Who has a key, if an old one, does not wait for somebody else's fetch.
+        patience_s = 0.0 if key_id in self._keys else self._timing.timeout_s
+        if self._wants_fetch(key_id) and self._lock.acquire(timeout=patience_s):
             try:
                 # Another thread may have fetched them in the meantime.
                 if self._wants_fetch(key_id):

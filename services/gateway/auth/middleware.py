@@ -6,6 +6,7 @@ the page's own `Origin` and the session's token too.
 
 from http.cookies import CookieError, SimpleCookie
 
+from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,7 +16,7 @@ from neuroscan.contracts.problems import CsrfRejected, NeuroscanError, Unauthent
 from neuroscan.serving import problem_response
 from services.gateway.auth.principal import Principal
 from services.gateway.auth.secrets import same
-from services.gateway.auth.service import AccessService
+from services.gateway.auth.service import KEY_PREFIX, AccessService
 
 COOKIE = "neuroscan_session"
 CSRF_HEADER = "X-CSRF-Token"
@@ -35,6 +36,8 @@ OPEN_PATHS = frozenset(
     }
 )
 OPEN_FOLDERS = ("/static-offline-docs/", "/web/")
+# Tokens may have to wait for their identity provider; keys and sessions must not wait with them.
+_WITH_TOKENS = CapacityLimiter(8)
 
 
 class Authentication:
@@ -64,7 +67,9 @@ async def _caller(scope: Scope, access: AccessService) -> Principal | None:
     if scheme:
         if scheme.lower() != "bearer":
             raise Unauthenticated
-        return await run_sync(access.by_bearer, credential.strip())
+        return await run_sync(
+            access.by_bearer, credential.strip(), limiter=_threads_for(credential.strip())
+        )
     token = session_token(headers)
     if is_open(scope["path"]):
         # Signing in and out make do with the same origin, which every request has to have.
@@ -77,6 +82,10 @@ async def _caller(scope: Scope, access: AccessService) -> Principal | None:
         if "origin" not in headers or not same(sent, access.csrf_token(token)):
             raise CsrfRejected
     return principal
+
+
+def _threads_for(credential: str) -> CapacityLimiter | None:
+    return None if credential.startswith(f"{KEY_PREFIX}_") else _WITH_TOKENS
 
 
 def is_open(path: str) -> bool:

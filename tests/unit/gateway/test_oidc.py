@@ -340,6 +340,22 @@ def test_a_provider_that_hangs_is_not_waited_for_twice() -> None:
         keys.close()
 
 
+def test_who_has_an_old_key_does_not_wait_for_another_ones_fetch(provider: TokenServer) -> None:
+    keys = Jwks(provider.issuer, provider.jwks_url, Timing(fresh_s=0, cooldown_s=0, timeout_s=2))
+    key_id = jwt.get_unverified_header(provider.token())["kid"]
+    assert keys.key(key_id) is not None
+    fetches = len(provider.fetches)
+    # As if a fetch were going on and the provider hung.
+    with keys._lock:
+        began = time.monotonic()
+        assert keys.key(key_id) is not None
+        assert time.monotonic() - began < 1
+    assert len(provider.fetches) == fetches
+    assert keys.key(key_id) is not None
+    assert len(provider.fetches) == fetches + 1
+    keys.close()
+
+
 @pytest.mark.parametrize(
     ("given", "role"),
     [

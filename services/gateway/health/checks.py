@@ -1,5 +1,6 @@
 """Ask each part whether it can work, in parallel and with short limits."""
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +22,8 @@ from services.gateway.pipeline.assembly import Pipeline
 
 # A part that hangs must not make the question hang: orchestrators give up after a few seconds.
 ANSWER_LIMIT_S = 3.5
+# Anybody may ask, and each answer asks eight parts: all who ask within this time share one.
+SHARED_FOR_S = 1.0
 
 WORKERS = ("recorder", "explain", "spatial")
 
@@ -56,13 +59,23 @@ class HealthChecks:
         self._pipeline = pipeline
         self._broker = broker
         self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="health")
+        self._lock = threading.Lock()
+        self._shared: Readiness | None = None
+        self._shared_until = 0.0
 
     def close(self) -> None:
         """Release the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def readiness(self) -> Readiness:
-        """Every part, asked at the same time."""
+        """Every part, asked at the same time; an answer is shared for a second."""
+        with self._lock:
+            if self._shared is None or time.monotonic() >= self._shared_until:
+                self._shared = self._asked()
+                self._shared_until = time.monotonic() + SHARED_FOR_S
+            return self._shared
+
+    def _asked(self) -> Readiness:
         checks: dict[str, Callable[[], Part]] = {
             "postgres": self._postgres,
             "object_store": self._object_store,

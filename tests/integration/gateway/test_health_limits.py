@@ -13,7 +13,7 @@ from sqlalchemy import Engine, QueuePool, text
 from neuroscan.contracts.health import Health
 from neuroscan.queues import broker_client
 from neuroscan.settings import BrokerSettings
-from services.gateway.health.checks import ANSWER_LIMIT_S, HealthChecks
+from services.gateway.health.checks import ANSWER_LIMIT_S, SHARED_FOR_S, HealthChecks
 from services.gateway.pipeline.assembly import Pipeline
 
 
@@ -35,6 +35,28 @@ def test_what_is_missing_is_named(checks: HealthChecks) -> None:
     }
 
 
+def test_all_who_ask_at_once_share_an_answer(
+    checks: HealthChecks, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    really = pipeline.storage.check
+
+    def check() -> None:
+        asked.append(time.monotonic())
+        really()
+
+    monkeypatch.setattr(pipeline.storage, "check", check)
+    with ThreadPoolExecutor(10) as threads:
+        answers = list(threads.map(lambda _: checks.readiness(), range(40)))
+    assert len(answers) == 40
+    # A slow machine may take longer than a second for forty.
+    assert 1 <= len(asked) <= 3
+    time.sleep(SHARED_FOR_S)
+    before = len(asked)
+    checks.readiness()
+    assert len(asked) == before + 1
+
+
 def test_a_database_that_hangs_is_down_in_time(checks: HealthChecks, engine: Engine) -> None:
     with engine.connect() as connection:
         process = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
@@ -52,6 +74,7 @@ def test_a_database_that_hangs_is_down_in_time(checks: HealthChecks, engine: Eng
     ends = time.monotonic() + 10
     while engine.pool.checkedout() and time.monotonic() < ends:
         time.sleep(0.02)
+    time.sleep(SHARED_FOR_S)
     assert checks.readiness().parts["postgres"].ok
     assert status.status is Health.DOWN
     assert "postgres" in status.degraded

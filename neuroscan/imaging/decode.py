@@ -32,9 +32,9 @@ from neuroscan.imaging.decoded import Decoded
 from neuroscan.imaging.detect import detect_format
 from neuroscan.imaging.dicom_dates import acquired_at
 from neuroscan.imaging.dicom_file import read_dicom
-from neuroscan.imaging.dicom_identity import deidentify, to_bytes
+from neuroscan.imaging.dicom_identity import deidentify, known_modality, to_bytes
 from neuroscan.imaging.dicom_pixels import dicom_pixels, pixel_layout
-from neuroscan.imaging.dicom_values import code, text
+from neuroscan.imaging.dicom_values import text
 from neuroscan.imaging.jpeg import clean_jpeg
 from neuroscan.imaging.limits import DECODER_ERRORS
 from neuroscan.imaging.png import clean_png
@@ -130,7 +130,7 @@ def _read_dicom(content: bytes, _: ImageFormat, frame: int | None) -> _Contents:
         original=to_bytes(clean),
         acquired_at=acquired_at(file.header),
         patient_number=text(file.header, "PatientID"),
-        modality=code(file.header, "Modality"),
+        modality=known_modality(file.header),
     )
 
 

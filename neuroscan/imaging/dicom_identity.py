@@ -19,7 +19,7 @@ from pydicom.uid import UID, SecondaryCaptureImageStorage, generate_uid
 
 from neuroscan.imaging.codestream import blank_comments
 from neuroscan.imaging.dicom_file import PIXEL_TAGS, DicomFile
-from neuroscan.imaging.dicom_values import text
+from neuroscan.imaging.dicom_values import code, text
 from neuroscan.imaging.limits import DECODER_ERRORS
 
 _ALLOWED = (
@@ -143,6 +143,12 @@ def deidentify(file: DicomFile, pixel_bytes: int | None) -> Dataset:
     clean.file_meta = meta
     clean.add(_pixel_element(file, pixel_bytes))
     return clean
+
+
+def known_modality(header: Dataset) -> str | None:
+    """The modality, where it is one of the defined terms; None for anything else."""
+    found = code(header, "Modality")
+    return found if found in _TERMS["Modality"] else None
 
 
 def to_bytes(clean: Dataset) -> bytes:

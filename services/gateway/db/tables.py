@@ -123,6 +123,8 @@ class Scan(SQLModel, table=True):
     original_key: str | None
     original_media_type: str
     geometry: Json = Field(sa_type=JSONB)
+    # What a DICOM file says that it is, one of the defined terms; None for any other.
+    modality: str | None = None
     label: str | None = None
 
 

@@ -14,10 +14,11 @@ from neuroscan.contracts.report import ReportPictures, ReportRequest
 from neuroscan.process import code_version
 from neuroscan.telemetry import get_logger
 from services.gateway.db.session import one_statement, transaction
-from services.gateway.db.tables import Patient
+from services.gateway.db.tables import Patient, Scan
 from services.gateway.patients.views import patient_view
 from services.gateway.pipeline import record, results
 from services.gateway.pipeline.assembly import Pipeline
+from services.gateway.pipeline.doubts import with_doubts
 from services.gateway.pipeline.keys import slice_key
 from services.gateway.scans.repository import found
 from services.gateway.scans.views import explain_result, scan_view
@@ -32,7 +33,8 @@ def classify(pipeline: Pipeline, task: RecorderTask) -> None:
     settings, ref = pipeline.settings, record.ref_of(task)
     with transaction(pipeline.engine) as session:
         stage = record.start(session, ref, task.attempt, settings.classify_lease)
-    if stage is None:
+        scan = session.get(Scan, task.scan_id)
+    if stage is None or scan is None:
         return
     with _reported_failures(pipeline, task):
         result = pipeline.inference.classify(
@@ -40,6 +42,7 @@ def classify(pipeline: Pipeline, task: RecorderTask) -> None:
             request_id=task.request_id,
             timeout_s=settings.classify_lease.total_seconds() / 2,
         )
+        result = with_doubts(scan, result)
         pipeline.save(results.classified(ref, task.input_digest, result))
 
 

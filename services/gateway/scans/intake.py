@@ -36,6 +36,7 @@ from services.gateway.idempotency import claims
 from services.gateway.idempotency.repository import KeyUse, bind_key
 from services.gateway.pipeline import keys, ledger, metrics, record, results
 from services.gateway.pipeline.assembly import Pipeline, patiently
+from services.gateway.pipeline.doubts import with_doubts
 from services.gateway.pipeline.ledger import StageRef
 from services.gateway.scans import repository
 from services.gateway.scans.erase import discard_objects
@@ -242,6 +243,7 @@ class Intake:
                 timeout_s=pipeline.settings.inline_classify_limit.total_seconds(),
             )
             digest = ledger.input_digest(scan.sha256, scan.id)
+            result = with_doubts(scan, result)
             classified = results.classified(StageRef(scan.id, StageName.CLASSIFY), digest, result)
             pipeline.save_at_once(classified)
         except NeuroscanError as error:
@@ -293,4 +295,5 @@ def _scan_row(upload: Upload, decoded: Decoded, sender: Sender) -> Scan:
         original_key=keys.original_key(scan_id),
         original_media_type=decoded.original_media_type,
         geometry=decoded.slice.geometry.model_dump(mode="json"),
+        modality=decoded.modality,
     )

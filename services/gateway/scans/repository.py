@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, delete, select
@@ -14,6 +15,7 @@ from neuroscan.ids import first_id_at
 from services.gateway.auth.principal import Principal
 from services.gateway.db.tables import Erasure, Review, Scan, Stage, now
 from services.gateway.pipeline.keys import scan_prefix
+from services.gateway.pipeline.ledger import changed
 
 # A scan gets its id before its row gets its time: far less than this.
 _ID_BEFORE_ROW = timedelta(minutes=1)
@@ -101,7 +103,10 @@ def version_of(session: Session, scan_id: str, by: Principal) -> tuple[int, str]
 
 
 def first_of_picture(session: Session, patient_id: str, sha256: str) -> str | None:
-    """The patient's first scan of the same bytes."""
+    """The patient's first scan of the same bytes, also where another is being taken in now."""
+    session.execute(
+        select(func.pg_advisory_xact_lock(func.hashtextextended(f"{patient_id} {sha256}", 0)))
+    )
     query = select(Scan.id).where(Scan.patient_id == patient_id, Scan.sha256 == sha256)
     return session.exec(query.order_by(col(Scan.id)).limit(1)).one_or_none()
 
@@ -138,7 +143,17 @@ def list_scans(
 
 
 def delete_scan(session: Session, scan_id: str) -> bool:
-    """Remove a scan's rows and order the erasure of its objects; False when there was none."""
+    """Remove a scan's rows and order the erasure of its objects; False when there was none.
+
+    Where others are marked as the same picture, the oldest of them becomes the first.
+    """
+    copies = select(Scan).where(Scan.duplicate_of == scan_id).order_by(col(Scan.id))
+    heir = None
+    for copy in session.exec(copies.with_for_update()).all():
+        copy.duplicate_of = heir
+        heir = heir or copy.id
+        changed(session, copy, None)
+    session.flush()
     gone = session.execute(delete(Scan).where(col(Scan.id) == scan_id).returning(col(Scan.id)))
     if gone.scalar_one_or_none() is None:
         return False

@@ -48,7 +48,7 @@ KEY = "nsk_test_" + "k" * 43
 BOUNDS = {
     "find the caller": 1,
     "POST: store; record the class and queue explain": 4,
-    "POST with a key and a patient": 9,
+    "POST with a key and a patient": 10,
     "POST: answer": 2,
     "explain: started": 2,
     "explain: record and queue measure": 2,

@@ -1,6 +1,8 @@
 """The inference service over HTTP: `slice.png` in, `InferenceResult` out."""
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -45,6 +47,12 @@ MAX_SLICE_BYTES = 2 * MAX_UPLOAD_BYTES
 DRAIN_S = 20
 
 
+def end_process() -> None:
+    """Let whoever watches this process start another: what is broken in it can't be mended."""
+    log.error("service.ends", reason="the engine can't work")
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 class Service:
     """What the routes share: the bundle, the batcher, the counters."""
 
@@ -53,7 +61,7 @@ class Service:
         self.engine = engine
         self.metrics = Metrics()
         self.metrics.model_is(model_facts(bundle), engine.name, engine.device, engine.precision)
-        self.batcher = Batcher(engine, settings, self.metrics)
+        self.batcher = Batcher(engine, settings, self.metrics, broken=end_process)
 
     def decode(self, content: bytes) -> Tensor:
         """The network's input (1, 3, S, S) of a PNG; raises `BadImage`."""

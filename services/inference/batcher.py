@@ -10,7 +10,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +28,9 @@ log = get_logger(__name__)
 
 # How often an idle runner looks whether it should end.
 _IDLE_S = 0.1
+# So many slices in a row, each by itself, that the engine could not answer: it is not the slices. A
+# card that has lost its memory, for instance, answers nothing until its process has ended.
+FAILURES_MAX = 8
 
 
 class BatcherState(StrEnum):
@@ -63,9 +66,19 @@ class Announced:
 
 
 class Batcher:
-    """Takes slices from any thread and answers each with a future."""
+    """Takes slices from any thread and answers each with a future.
 
-    def __init__(self, engine: Engine, settings: InferenceSettings, metrics: Metrics) -> None:
+    `broken` is called once, in a runner's thread, when the engine can't work: then no work is taken
+    any more, and only another process may help.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: InferenceSettings,
+        metrics: Metrics,
+        broken: Callable[[], None] = lambda: None,
+    ) -> None:
         self._engine = engine
         self._settings = settings
         self._metrics = metrics
@@ -77,6 +90,8 @@ class Batcher:
         self._coming = 0
         self._warm = 0
         self._at_work = 0
+        self._failures = 0
+        self._broken = broken
         self._runners = [
             threading.Thread(target=self._run, name=f"model-{number}", daemon=True)
             for number in range(1, engine.runners + 1)
@@ -157,7 +172,7 @@ class Batcher:
             self._engine.warm_up(self._batch_max)
         except Exception as error:
             log.exception("engine.warm_up_failed", error=type(error).__name__)
-            self._state = BatcherState.FAILED
+            self._give_up()
             return
         self._is_warm()
         while self._state in (BatcherState.WARMING, BatcherState.READY) or not self._queue.empty():
@@ -167,6 +182,13 @@ class Batcher:
                 continue
             with self._working():
                 self._answer(self._gather(first))
+
+    def _give_up(self) -> None:
+        with self._gate:
+            if self._state not in (BatcherState.WARMING, BatcherState.READY):
+                return
+            self._state = BatcherState.FAILED
+        self._broken()
 
     def _is_warm(self) -> None:
         with self._gate:
@@ -208,6 +230,9 @@ class Batcher:
     def _still_wanted(self, item: _Item) -> bool:
         if not item.answer.set_running_or_notify_cancel():
             return False
+        if self._state is BatcherState.FAILED:
+            item.answer.set_exception(Unavailable("The network is broken.", retry_after_s=2))
+            return False
         if time.monotonic() < item.deadline:
             return True
         self._metrics.rejected("deadline")
@@ -229,7 +254,12 @@ class Batcher:
             else:
                 self._metrics.rejected("failed")
                 batch[0].answer.set_exception(StageFailed("The network failed on this slice."))
+                self._failures += 1
+                if self._failures >= FAILURES_MAX:
+                    log.error("engine.broken", failures=self._failures)
+                    self._give_up()
             return
+        self._failures = 0
         for item, prediction in zip(batch, predictions, strict=True):
             item.answer.set_result(prediction)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from neuroscan.contracts.problems import Overloaded, StageFailed, Unavailable
 from neuroscan.settings import InferenceSettings
-from services.inference.batcher import Batcher, BatcherState, share_of
+from services.inference.batcher import FAILURES_MAX, Batcher, BatcherState, share_of
 from services.inference.engine import Prediction
 from services.inference.metrics import Metrics
 
@@ -223,11 +223,46 @@ def test_a_failed_warm_up_takes_no_work(engine: SteeredEngine, metrics: Metrics)
         raise RuntimeError("no device")
 
     engine.warm_up = fail  # type: ignore[method-assign]  # this one engine fails
-    batcher = Batcher(engine, InferenceSettings(), metrics)
+    broken = threading.Event()
+    batcher = Batcher(engine, InferenceSettings(), metrics, broken.set)
     batcher.start()
-    until(lambda: batcher.state is BatcherState.FAILED)
+    until(broken.is_set)
     with pytest.raises(Unavailable, match="failed"):
         batcher.submit(tensor(1))
+    batcher.close(1)
+
+
+def test_an_engine_that_answers_nothing_any_more_is_given_up(
+    engine: SteeredEngine, metrics: Metrics
+) -> None:
+    calls: list[BatcherState] = []
+    batcher = Batcher(
+        engine, InferenceSettings(batch_max=1), metrics, lambda: calls.append(batcher.state)
+    )
+    batcher.start()
+    until(lambda: batcher.state is BatcherState.READY)
+
+    def fail(times: int) -> None:
+        for _ in range(times):
+            with pytest.raises(StageFailed):
+                batcher.submit(tensor(POISON)).result(5)
+
+    fail(FAILURES_MAX - 1)
+    # One answer in between, and it was the slices.
+    assert batcher.submit(tensor(1)).result(5).distance == 1
+    fail(FAILURES_MAX - 1)
+    assert batcher.state is BatcherState.READY
+    engine.go.clear()
+    last = batcher.submit(tensor(POISON))
+    waiting = batcher.submit(tensor(1))
+    engine.go.set()
+    with pytest.raises(StageFailed):
+        last.result(5)
+    with pytest.raises(Unavailable, match="broken"):
+        waiting.result(5)
+    with pytest.raises(Unavailable, match="failed"):
+        batcher.submit(tensor(1))
+    assert calls == [BatcherState.FAILED]
     batcher.close(1)
 
 

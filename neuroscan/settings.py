@@ -1,6 +1,7 @@
 """Settings from the environment, one class a concern; every service reads only what it names."""
 
 import os
+import re
 from datetime import timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -27,6 +28,7 @@ SHIPPED_BUNDLE = REPOSITORY / "models" / "transfer"
 SECRET_LENGTH_MIN = 32
 PASSWORD_LENGTH_MIN = 16
 _DIFFERENT_CHARACTERS_MIN = 8
+_SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
 _WITH_PASSWORDS = ("postgresql+psycopg", "postgresql", "redis", "rediss")
 
 
@@ -73,6 +75,14 @@ class _FromEnvironment(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, _Files(settings_cls)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _read_seconds(cls, value: object, info: ValidationInfo) -> object:
+        """A bare number is one of seconds, where a duration is asked for."""
+        field = cls.model_fields[info.field_name or ""]
+        plain = isinstance(value, str) and _SECONDS.fullmatch(value.strip())
+        return float(str(value)) if plain and field.annotation is timedelta else value
 
     @model_validator(mode="after")
     def _refuse_defaults(self) -> Self:

@@ -73,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="temperature and prediction sets alone; all else of a whole bundle stays",
     )
+    parser.add_argument("--version", help="the bundle's version from now on")
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -83,9 +84,10 @@ def main(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     folder: Path = arguments.bundle
     if arguments.only_probabilities:
-        _fit_probabilities(folder, arguments.data)
+        _fit_probabilities(folder, arguments.data, arguments.version)
         return
     network = read_network(folder)
+    network = dataclasses.replace(network, version=arguments.version or network.version)
     model = network.load(folder)
     with DataPacks(arguments.data) as packs:
         parts = {part: _observe(model, network, packs, part) for part in ("train", "val", "test")}
@@ -179,7 +181,7 @@ def _compare_maps(
     return found, chance(packs, pictures)
 
 
-def _fit_probabilities(folder: Path, data: Path) -> None:
+def _fit_probabilities(folder: Path, data: Path, version: str | None) -> None:
     """Temperature and sets of a whole bundle anew; figures of the test part go, `card` has them."""
     bundle = Bundle.read(folder)
     old, check = bundle.description, bundle.load_input_check()
@@ -191,7 +193,11 @@ def _fit_probabilities(folder: Path, data: Path) -> None:
     figures = _metrics(val, old.classes, calibration.temperature, conformal, check, old.input_check)
     kept = {key: old.metrics[key] for key in ("maps", "segmentation") if key in old.metrics}
     description = dataclasses.replace(
-        old, calibration=calibration, conformal=conformal, metrics={"val": figures, **kept}
+        old,
+        version=version or old.version,
+        calibration=calibration,
+        conformal=conformal,
+        metrics={"val": figures, **kept},
     )
     _write(folder, {DESCRIPTION_FILE: _described(description)})
 

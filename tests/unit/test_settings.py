@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from neuroscan.settings import RetentionSettings
+from neuroscan.settings import GatewaySettings, RetentionSettings
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,20 @@ def test_what_would_delete_at_once_or_means_nothing_is_refused(
     monkeypatch.setenv("KEEP_RESULTS", text)
     with pytest.raises(ValidationError):
         RetentionSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [("60", timedelta(seconds=60)), (" 1.5 ", timedelta(seconds=1.5)),
+     ("PT2M", timedelta(minutes=2)), ("00:01:00", timedelta(minutes=1))],
+)  # fmt: skip
+def test_a_duration_is_a_number_of_seconds_or_iso_8601(
+    monkeypatch: pytest.MonkeyPatch, text: str, limit: timedelta
+) -> None:
+    monkeypatch.setenv("SUMMARY_LIMIT", text)
+    assert GatewaySettings().summary_limit == limit
+    # Other fields keep their own reading of a number.
+    monkeypatch.setenv("KEEP_AUDIT", "60")
+    monkeypatch.setenv("ATTEMPTS_MAX", "5")
+    assert RetentionSettings().keep_audit == timedelta(days=60)
+    assert GatewaySettings().attempts_max == 5

@@ -18,10 +18,16 @@ def test_only_the_probabilities_of_a_whole_bundle_are_fitted(tmp_path: Path) -> 
     before = Bundle.read(bundle).description
     calibrate.main(
         argparse.Namespace(
-            bundle=bundle, data=tmp_path / "data", threads=2, maps=1, only_probabilities=True
+            bundle=bundle,
+            data=tmp_path / "data",
+            threads=2,
+            maps=1,
+            only_probabilities=True,
+            version="9.9.9",
         )
     )
     after = Bundle.read(bundle).description
+    assert after.version == "9.9.9"
     # Three slices a class, each changed four times, in groups of up to three.
     assert (after.calibration.n, after.conformal.groups) == (48, 4)
     # Four groups are too few for any threshold: every class is in every set.
@@ -34,6 +40,7 @@ def test_only_the_probabilities_of_a_whole_bundle_are_fitted(tmp_path: Path) -> 
     assert set(after.metrics) == {"val", "maps", "segmentation"}
     restored = dataclasses.replace(
         after,
+        version=before.version,
         calibration=before.calibration,
         conformal=before.conformal,
         metrics=before.metrics,

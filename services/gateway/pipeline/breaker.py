@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from neuroscan.contracts.problems import NeuroscanError, Unavailable
+from neuroscan.contracts.problems import NeuroscanError, StageTimedOut, Unavailable
 from neuroscan.telemetry import get_logger
 
 FAILURES_MAX = 3
@@ -16,6 +16,13 @@ log = get_logger(__name__)
 
 class NoAnswer(Unavailable):
     """Nothing came back, unlike from a service that says it is busy."""
+
+
+class Dropped(NoAnswer):
+    """The connection ended after the request was taken: so may have the service, over this one."""
+
+    code = StageTimedOut.code
+    title = StageTimedOut.title
 
 
 class Breaker:

@@ -11,7 +11,7 @@ from neuroscan.contracts.results import InferenceResult
 from neuroscan.settings import GatewaySettings
 from neuroscan.telemetry import REQUEST_ID_HEADER
 from neuroscan.tracing import Kind, note, span, trace_headers
-from services.gateway.pipeline.breaker import Breaker, NoAnswer
+from services.gateway.pipeline.breaker import Breaker, Dropped, NoAnswer
 from services.gateway.pipeline.replicas import Replicas
 
 _RETRYABLE = {429, 502, 503, 504}
@@ -105,6 +105,8 @@ def _post(
             response = http.post(
                 path, content=content, headers={**headers, **trace_headers()}, timeout_s=timeout_s
             )
+        except (httpx.RemoteProtocolError, httpx.ReadError) as error:
+            raise Dropped(f"The service behind {path} ended over the request.") from error
         except httpx.HTTPError as error:
             raise NoAnswer(f"The service behind {path} does not answer.") from error
         status = response.status_code

@@ -140,7 +140,8 @@ def attempt_failed(
 ) -> bool:
     """Take a stage back whose attempt failed. False when the scan is gone.
 
-    A part of the system that did not answer spends no attempt; anything else does.
+    A part of the system that did not answer spends no attempt. One that ended over the stage is
+    treated as a worker whose lease ran out. Anything else spends one.
     """
     held = hold(session, ref)
     if held is None:
@@ -150,17 +151,15 @@ def attempt_failed(
         if problem.code == Unavailable.code:
             metrics.stage_ended(session, stage, "put_back", problem.code)
             _wait_and_retry(session, scan, stage)
+        elif problem.code == StageTimedOut.code:
+            _lost(session, scan, stage, problem, attempts_max)
         else:
             _spend_attempt(session, scan, stage, problem, attempts_max)
     return True
 
 
 def lease_ran_out(session: Session, ref: StageRef, attempts_max: int) -> None:
-    """Take a stage back from a worker that did not report in time.
-
-    The first time it is put down to the worker, which may have been killed, or to the broker,
-    which may have lost its report; from then on to the scan: that spends an attempt.
-    """
+    """Take a stage back from a worker that did not report in time."""
     scan = lock(session, ref.scan_id)
     if scan is None:
         return
@@ -168,14 +167,7 @@ def lease_ran_out(session: Session, ref: StageRef, attempts_max: int) -> None:
     over_time = stage.lease_until is not None and stage.lease_until < now()
     if stage.state != StageState.RUNNING or not over_time:
         return
-    problem = StageTimedOut().problem()
-    if stage.problem is None:
-        stage.problem = problem.model_dump(mode="json")
-        metrics.stage_ended(session, stage, "put_back", problem.code)
-        queue_stage(stage)
-        changed(session, scan, stage)
-    else:
-        _spend_attempt(session, scan, stage, problem, attempts_max)
+    _lost(session, scan, stage, StageTimedOut().problem(), attempts_max)
 
 
 def _of_no_scan(session: Session, scan_id: str) -> Recorded:
@@ -220,6 +212,21 @@ def _wait_and_retry(session: Session, scan: Scan, stage: Stage) -> None:
     # The longer a part has been away, the less often it is tried.
     wait = (now() - scan.created_at) / 10
     stage.available_at = now() + min(max(wait, RETRY_WAIT), RETRY_WAIT_LONGEST)
+    changed(session, scan, stage)
+
+
+def _lost(session: Session, scan: Scan, stage: Stage, problem: Problem, attempts_max: int) -> None:
+    """Take a stage back that its worker was lost over.
+
+    The first time it is put down to the worker, which may have been killed, or to the broker,
+    which may have lost its report; from then on to the scan: that spends an attempt.
+    """
+    if stage.problem is not None:
+        _spend_attempt(session, scan, stage, problem, attempts_max)
+        return
+    stage.problem = problem.model_dump(mode="json")
+    metrics.stage_ended(session, stage, "put_back", problem.code)
+    queue_stage(stage)
     changed(session, scan, stage)
 
 

@@ -8,11 +8,12 @@ from sqlmodel import select
 
 from neuroscan.contracts.enums import ScanState, StageName, StageState
 from neuroscan.contracts.messages import Failed
-from neuroscan.contracts.problems import StageFailed, Unavailable
+from neuroscan.contracts.problems import NeuroscanError, StageFailed, Unavailable
 from neuroscan.ids import new_id
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Erasure, Scan, ScanEvent, Stage, now
 from services.gateway.pipeline import record, results, steering
+from services.gateway.pipeline.breaker import Dropped, NoAnswer
 from services.gateway.pipeline.keys import scan_prefix
 from services.gateway.pipeline.ledger import StageRef
 from services.gateway.pipeline.record import Recorded
@@ -245,6 +246,26 @@ def test_only_the_second_lease_that_runs_out_spends_an_attempt(engine: Engine) -
         stage = stage_row(engine, scan_id, StageName.CLASSIFY)
         assert (stage.state, stage.attempt) == (StageState.QUEUED, attempt)
     run_out(engine, scan_id)
+    assert scan_row(engine, scan_id).state == ScanState.FAILED
+
+
+def test_only_the_second_time_that_a_service_ends_over_it_spends_an_attempt(engine: Engine) -> None:
+    scan_id = add_scan(engine)
+    ref = StageRef(scan_id, StageName.CLASSIFY)
+
+    def end_over_it(error: NeuroscanError) -> tuple[str, int]:
+        with transaction(engine) as session:
+            attempt = session.get_one(Stage, (scan_id, "", ref.name)).attempt
+            record.attempt_failed(session, ref, attempt, error.problem(), MAX)
+        stage = stage_row(engine, scan_id, ref.name)
+        return stage.state, stage.attempt
+
+    assert end_over_it(Dropped()) == (StageState.QUEUED, 1)
+    # Away in between, as it is while it starts again.
+    assert end_over_it(NoAnswer()) == (StageState.QUEUED, 1)
+    assert end_over_it(Dropped()) == (StageState.QUEUED, 2)
+    assert end_over_it(Dropped()) == (StageState.QUEUED, 3)
+    assert end_over_it(Dropped()) == (StageState.FAILED, 3)
     assert scan_row(engine, scan_id).state == ScanState.FAILED
 
 

@@ -324,7 +324,7 @@ class TooManyWebhooks(Conflict):
 class IdempotencyConflict(Conflict):
     code = "idempotency_conflict"
     title = "The idempotency key was used for something else"
-    default_detail = "The same key came with other content before. Use a new key for a new scan."
+    default_detail = "The same key came with other content before. Use a new key for a new request."
 
 
 class IdempotencyInProgress(Conflict):

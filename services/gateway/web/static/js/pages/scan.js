@@ -2,7 +2,7 @@
 
 import { get, post, words } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
-import { moment, shortId } from "../core/format.js";
+import { moment, percent, shortId } from "../core/format.js";
 import { takeOver } from "../core/handoff.js";
 import { follow } from "../core/live.js";
 import { may } from "../core/session.js";
@@ -150,13 +150,18 @@ function metaOf(scan) {
     : "spacing unknown";
   const facts = [
     FORMATS[format],
-    geometry.plane,
+    planeWords(geometry),
     `${width} × ${height} px`,
     spacing,
     scan.acquired_at ? `acquired ${moment(scan.acquired_at)}` : `received ${moment(scan.created_at)}`,
   ];
   const batch = scan.batch_id && h("a", { href: `#/batches/${scan.batch_id}` }, "batch");
   return [facts.filter(Boolean).join(" · "), batch ? [" · ", batch] : []].flat();
+}
+
+/** A plane that was found and is not certain says so, as in the report. */
+function planeWords({ plane, plane_confidence: sure }) {
+  return plane && sure !== null && sure < 0.95 ? `${plane} (${percent(sure)} sure)` : plane;
 }
 
 async function showPatient(place, scan, signal) {

@@ -10,15 +10,17 @@ import re
 import struct
 from collections.abc import Generator, Iterator
 
+from neuroscan.contracts.problems import NeuroscanError
+from neuroscan.imaging.jpeg import EOI, segments
+
 _Span = tuple[int, int]
 
 _ITEM = b"\xfe\xff\x00\xe0"
 _SOI, _SOC = b"\xff\xd8", b"\xff\x4f"
 _NEXT_FRAME = re.compile(rb"\xff\xd8\xff|\xff\x4f\xff\x51")
 # In coded data 0xFF is followed by a stuffed byte, below 0x80 in JPEG-LS, or by a restart marker.
-_NEXT_MARKER = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
-_COMMENT, _EOI, _SOS = 0xFE, 0xD9, 0xDA
-_ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+_AFTER_SCAN = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
+_COMMENT, _APP0, _APP15 = 0xFE, 0xE0, 0xEF
 # Of an application segment, its name and how many bytes say how colors are coded.
 _COLORS = ((0xE0, b"JFIF\x00", 14), (0xEE, b"Adobe", 12), (0xE8, b"mrfx", 5))
 _J2K_COMMENT, _J2K_TILE, _J2K_DATA, _J2K_END = 0xFF64, 0xFF90, 0xFF93, 0xFFD9
@@ -34,8 +36,8 @@ def blank_comments(encapsulated: bytes) -> bytes:
     blanked = bytearray(stream)
     try:
         for start, end in _texts(stream):
-            blanked[start:end] = bytes(min(end, len(stream)) - start)
-    except (struct.error, IndexError):
+            blanked[start:end] = bytes(len(blanked[start:end]))
+    except (struct.error, NeuroscanError):
         # Cut off or broken from here on; what was found before is blanked.
         pass
     clean, at = bytearray(encapsulated), 0
@@ -61,7 +63,7 @@ def _texts(stream: bytes) -> Iterator[_Span]:
     while at < len(stream):
         start = at
         if stream.startswith(_SOI, at):
-            at = yield from _jpeg(stream, at + 2)
+            at = yield from _jpeg(stream, at)
         elif stream.startswith(_SOC, at):
             at = yield from _jpeg_2000(stream, at + 2)
         elif at == 0:
@@ -73,29 +75,18 @@ def _texts(stream: bytes) -> Iterator[_Span]:
 
 
 def _jpeg(stream: bytes, at: int) -> Generator[_Span, None, int]:
-    """The texts of a JPEG or JPEG-LS picture whose start marker ends at `at`; returns its end."""
-    while True:
-        while stream[at : at + 2] == b"\xff\xff":
-            at += 1
-        lead, marker = stream[at], stream[at + 1]
-        if lead != 0xFF:
-            return len(stream)
-        if marker == _EOI:
-            return at + 2
-        if marker in _ALONE:
-            at += 2
-            continue
-        end = at + 2 + _length(stream, at + 2)
-        if marker == _COMMENT:
-            yield at + 4, end
-        elif 0xE0 <= marker <= 0xEF:
-            yield at + 4 + _color_bytes(marker, stream[at + 4 : end]), end
-        at = end
-        if marker == _SOS:
-            found = _NEXT_MARKER.search(stream, at)
-            if found is None:
-                return len(stream)
-            at = found.start()
+    """The texts of the JPEG or JPEG-LS picture that begins at `at`; returns its end."""
+    end = at + 2
+    for segment in segments(stream, at, _AFTER_SCAN):
+        # Decoders skip what stands between segments; markers may be filled up with 0xFF.
+        if stream[end : segment.start].strip(b"\xff"):
+            yield end, segment.start
+        end = segment.end
+        if segment.marker == _COMMENT or _APP0 <= segment.marker <= _APP15:
+            yield segment.start + 4 + _color_bytes(segment.marker, segment.payload), end
+        if segment.marker == EOI:
+            break
+    return end
 
 
 def _color_bytes(marker: int, payload: bytes) -> int:
@@ -105,28 +96,24 @@ def _color_bytes(marker: int, payload: bytes) -> int:
 
 def _jpeg_2000(stream: bytes, at: int) -> Generator[_Span, None, int]:
     """The texts of a JPEG 2000 codestream whose start marker ends at `at`; returns its end."""
-    tile_end = None
+    tile_end = 0
     while True:
         (marker,) = struct.unpack_from(">H", stream, at)
         if marker == _J2K_END:
             return at + 2
         if marker == _J2K_DATA:
             # A tile-part of unknown length is the last.
-            at = tile_end or max(stream.find(b"\xff\xd9", at), at + 2)
+            after = tile_end or stream.find(b"\xff\xd9", at)
+            if after <= at:
+                return len(stream)
+            at = after
             continue
-        end = at + 2 + _length(stream, at + 2)
+        (length,) = struct.unpack_from(">H", stream, at + 2)
         if marker == _J2K_TILE:
             (part,) = struct.unpack_from(">I", stream, at + 6)
-            tile_end = at + part if part else None
+            tile_end = at + part if part else 0
+        # Always onwards, whatever a broken segment says of its length.
+        end = at + 2 + max(length, 2)
         if marker == _J2K_COMMENT:
-            yield at + 6, end
-        if tile_end is not None and tile_end <= at:
-            return len(stream)
+            yield at + 6, max(end, at + 6)
         at = end
-
-
-def _length(stream: bytes, at: int) -> int:
-    (length,) = struct.unpack_from(">H", stream, at)
-    if length < 2:
-        raise struct.error("a segment shorter than its own length")
-    return int(length)

@@ -16,7 +16,7 @@ from neuroscan.imaging.exif import orientation_block, read_orientation
 from neuroscan.imaging.limits import MAX_PARTS, check_size
 from neuroscan.imaging.raster import CleanRaster
 
-_SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
+_SOI, EOI, _SOS = 0xD8, 0xD9, 0xDA
 _APP0, _APP1, _APP14 = 0xE0, 0xE1, 0xEE
 # SOF0 to SOF15 less DHT (C4), JPG (C8) and DAC (CC); F7 is the frame header of JPEG-LS.
 _FRAME_HEADERS = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}
@@ -27,10 +27,17 @@ _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
 @dataclass(frozen=True)
-class _Segment:
+class Segment:
+    """A marker with its payload and, after a start of scan, the coded data.
+
+    The marker stands at `start`, the payload four bytes behind it; `end` is where all of it ends.
+    """
+
     marker: int
     payload: bytes
-    scan: bytes = b""
+    scan: bytes
+    start: int
+    end: int
 
 
 def clean_jpeg(content: bytes) -> CleanRaster:
@@ -44,7 +51,7 @@ def clean_jpeg(content: bytes) -> CleanRaster:
     body: list[bytes] = []
     orientation: int | None = None
     sized = False
-    for segment in _segments(content):
+    for segment in segments(content):
         if segment.marker == _APP1 and segment.payload.startswith(_EXIF) and orientation is None:
             orientation = read_orientation(segment.payload[len(_EXIF) :])
         elif segment.marker == _APP0 and segment.payload.startswith(b"JFIF\x00"):
@@ -67,7 +74,7 @@ def clean_jpeg(content: bytes) -> CleanRaster:
 
 def jpeg_frame_size(content: bytes) -> tuple[int, int] | None:
     """Width and height by the first frame header of a JPEG or JPEG-LS stream, None without one."""
-    for segment in _segments(content):
+    for segment in segments(content):
         if segment.marker in _FRAME_HEADERS:
             return _frame_size(segment.payload)
         if segment.marker == _SOS:
@@ -75,17 +82,24 @@ def jpeg_frame_size(content: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _segments(content: bytes) -> Iterator[_Segment]:
-    # Every segment up to the end of the first picture; scans carry their entropy-coded data.
-    position = 2
+def segments(
+    content: bytes, position: int = 0, after_scan: re.Pattern[bytes] = _NEXT_MARKER
+) -> Iterator[Segment]:
+    """Every segment of the picture that begins at `position`, up to its end-of-image marker.
+
+    `after_scan` finds the marker that ends coded data. Raises `TruncatedImage`, `BadImage`,
+    `DecodeLimit`.
+    """
+    position += 2
     for _ in range(MAX_PARTS):
         # Bytes between segments are padding; decoders skip them, and so does this.
         match = _NEXT_MARKER.search(content, position)
         if match is None:
             raise TruncatedImage
-        marker = content[match.start() + 1]
-        position = match.end()
-        if marker == _EOI:
+        start, position = match.span()
+        marker = content[start + 1]
+        if marker == EOI:
+            yield Segment(marker, b"", b"", start, position)
             return
         if marker in (0x01, _SOI):
             continue
@@ -99,12 +113,12 @@ def _segments(content: bytes) -> Iterator[_Segment]:
         position = end
         scan = b""
         if marker == _SOS:
-            following = _NEXT_MARKER.search(content, position)
+            following = after_scan.search(content, position)
             if following is None:
                 raise TruncatedImage
             scan = content[position : following.start()]
             position = following.start()
-        yield _Segment(marker, payload, scan)
+        yield Segment(marker, payload, scan, start, position)
     raise DecodeLimit
 
 

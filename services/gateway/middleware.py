@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 import structlog
 from prometheus_client import Counter, Histogram
-from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,6 +31,7 @@ from neuroscan.serving import (
     request_span,
 )
 from neuroscan.telemetry import REQUEST_ID_HEADER, get_logger
+from services.gateway.boundary import boundary_of
 from services.gateway.errors import BodyRefused
 
 log = get_logger(__name__)
@@ -151,7 +151,8 @@ def _checked(receive: Receive, path: str, headers: Headers) -> Receive:
     part names the patient.
     """
     limit, refusal = _body_limit(path)
-    end = _last_boundary(headers) if path == _UPLOAD_PATH else b""
+    boundary = boundary_of(headers.get("content-type", "")) if path == _UPLOAD_PATH else b""
+    end = b"--" + boundary + b"--" if boundary else b""
     received, tail = 0, b""
 
     async def receive_checked() -> Message:
@@ -169,13 +170,6 @@ def _checked(receive: Receive, path: str, headers: Headers) -> Receive:
         return message
 
     return receive_checked
-
-
-def _last_boundary(headers: Headers) -> bytes:
-    """What ends a multipart body (RFC 2046, 5.1.1); empty for any other."""
-    kind, options = parse_options_header(headers.get("content-type", ""))
-    boundary = options.get(b"boundary", b"")
-    return b"--" + boundary + b"--" if kind == b"multipart/form-data" and boundary else b""
 
 
 def _place(error: Exception) -> str:

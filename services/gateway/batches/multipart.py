@@ -20,6 +20,7 @@ from neuroscan.contracts.problems import (
     InvalidRequest,
     NeuroscanError,
 )
+from services.gateway.boundary import boundary_of
 from services.gateway.scans.form import FIELDS, IMAGE_FIELD
 
 FILES_FIELD = "images"
@@ -221,9 +222,8 @@ _Building = _BuildingField | _BuildingFile
 
 
 def _boundary(content_type: str) -> bytes:
-    kind, options = parse_options_header(content_type)
-    boundary = options.get(b"boundary", b"")
-    if kind != b"multipart/form-data" or not 0 < len(boundary) <= BOUNDARY_LENGTH_MAX:
+    boundary = boundary_of(content_type)
+    if not 0 < len(boundary) <= BOUNDARY_LENGTH_MAX:
         raise FormError(
             BadRequest("Send the files as multipart/form-data, with a `boundary` in Content-Type.")
         )

@@ -7,11 +7,9 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import cast
 
 import redis
 from sqlalchemy import ColumnElement, Engine, delete, func, text
-from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
 from neuroscan.contracts.enums import StageName, StageState
@@ -154,21 +152,16 @@ class Sweeper:
     def _unpublished(self, session: Session) -> list[_Queued]:
         """Stages that may be sent and have not been, however many wait that were."""
         return self._queued(
-            session,
-            col(Stage.published_at).is_(None),
-            col(Stage.available_at) < now(),
-            order=col(cast("datetime | None", Stage.available_at)),
+            session, col(Stage.published_at).is_(None), col(Stage.available_at) < now()
         )
 
-    def _queued(
-        self, session: Session, *conditions: ColumnElement[bool], order: Mapped[datetime | None]
-    ) -> list[_Queued]:
-        """Queued stages, those of single scans before those of batches."""
+    def _queued(self, session: Session, *conditions: ColumnElement[bool]) -> list[_Queued]:
+        """Queued stages, those of single scans before those of batches, the oldest first."""
         rows = session.exec(
             select(Stage, Scan.batch_id)
             .join(Scan)
             .where(Stage.state == StageState.QUEUED, *conditions)
-            .order_by(col(Scan.batch_id).is_not(None), order)
+            .order_by(col(Scan.batch_id).is_not(None), col(Stage.available_at))
             .limit(_AT_ONCE)
         ).all()
         return [
@@ -184,9 +177,7 @@ class Sweeper:
     def _lost(self, session: Session) -> list[_Queued]:
         """Stages that were sent and whose message is gone."""
         grace = now() - self._settings.marker_grace
-        waiting = self._queued(
-            session, col(Stage.published_at) < grace, order=col(Stage.published_at)
-        )
+        waiting = self._queued(session, col(Stage.published_at) < grace)
         started = self._started_lately(session)
         try:
             missing = self._publisher.lost_markers([each.marker for each in waiting])

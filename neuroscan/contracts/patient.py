@@ -1,9 +1,10 @@
 """Patients as the API takes and gives them. These types hold names: never log them."""
 
-from datetime import datetime
+import unicodedata
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
 from neuroscan.contracts.base import LEFT_OUT, Contract
@@ -16,14 +17,30 @@ _STORABLE = r"^[^\x00]*$"
 # With one character at least that can be seen.
 _SAYS_SOMETHING = r"^[^\x00]*[^\s\x00\x1c-\x1f\x85][^\x00]*$"
 
+
+def composed(text: str) -> str:
+    """Text in Unicode's normalization form C: letters are the same however they were typed."""
+    return unicodedata.normalize("NFC", text)
+
+
+def _not_to_come(day: date) -> date:
+    # Somewhere on earth it is tomorrow already.
+    if day > datetime.now(UTC).date() + timedelta(days=1):
+        raise ValueError("lies in the future")
+    return day
+
+
 RecordNumber = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=_SAYS_SOMETHING),
+    AfterValidator(composed),
 ]
 PersonName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_SAYS_SOMETHING),
+    AfterValidator(composed),
 ]
+BirthDate = Annotated[Day, AfterValidator(_not_to_come)]
 Notes = Annotated[str, StringConstraints(max_length=4000, pattern=_STORABLE)]
 
 
@@ -32,7 +49,7 @@ class PatientCreate(Contract):
 
     medical_record_number: RecordNumber
     name: PersonName | None = None
-    birth_date: Day | None = None
+    birth_date: BirthDate | None = None
     sex: Sex = Sex.UNKNOWN
     notes: Notes = ""
 
@@ -42,7 +59,7 @@ class PatientUpdate(Contract):
 
     medical_record_number: Annotated[RecordNumber | SkipJsonSchema[None], LEFT_OUT] = None
     name: Annotated[PersonName | None, LEFT_OUT] = None
-    birth_date: Annotated[Day | None, LEFT_OUT] = None
+    birth_date: Annotated[BirthDate | None, LEFT_OUT] = None
     sex: Annotated[Sex | SkipJsonSchema[None], LEFT_OUT] = None
     notes: Annotated[Notes | SkipJsonSchema[None], LEFT_OUT] = None
 
@@ -50,6 +67,7 @@ class PatientUpdate(Contract):
 class PatientView(PatientCreate):
     """A patient as stored."""
 
+    birth_date: Day | None = None
     id: str
     created_at: datetime
     updated_at: datetime

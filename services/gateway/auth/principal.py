@@ -1,6 +1,6 @@
 """The caller of a request, and how a route declares who may call it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -13,12 +13,14 @@ from neuroscan.contracts.problems import Forbidden, Unauthenticated
 class Principal:
     """A caller: `id` is `key:…` or `oidc:…`, never a person's name.
 
-    `key_id` is the API key's, also where a session of that key calls.
+    `key_id` is the API key's, also where a session of that key calls; `session_mac` stands for the
+    session where a page calls.
     """
 
     id: str
     role: Role
     key_id: str | None = None
+    session_mac: str | None = field(default=None, repr=False, compare=False)
 
     @property
     def sees_only(self) -> str | None:

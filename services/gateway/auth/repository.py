@@ -14,6 +14,7 @@ from services.gateway.db.tables import ApiKey, BrowserSession, LinkCode, now
 
 # How the id of a principal begins that is an API key.
 KEY_OWNER = "key:"
+SESSION_ENDED = "The session has ended. Sign in again."
 # `last_used_at` is written at most this often.
 _USE_NOTED_EVERY = timedelta(minutes=1)
 
@@ -111,8 +112,11 @@ def forget_ended(session: Session) -> None:
 
 
 def require_live(session: Session, by: Principal) -> None:
-    """Raise `Unauthenticated` when the caller's key has ended since the request was let in."""
-    if by.key_id is not None and live_key(session, by.key_id) is None:
+    """Raise `Unauthenticated` when session or key have ended since the request was let in."""
+    if by.session_mac is not None:
+        if open_session(session, by.session_mac) is None:
+            raise Unauthenticated(SESSION_ENDED)
+    elif by.key_id is not None and live_key(session, by.key_id) is None:
         raise Unauthenticated("The API key has ended.")
 
 

@@ -75,11 +75,12 @@ class AccessService:
 
     def by_cookie(self, token: str) -> Principal:
         """The caller with this session; raises `Unauthenticated`."""
+        mac = self._secret.mac("session", token)
         with one_statement(self._engine) as session:
-            found = repository.open_session(session, self._secret.mac("session", token))
+            found = repository.open_session(session, mac)
         if found is None:
-            raise Unauthenticated("The session has ended. Sign in again.")
-        return Principal(id=found.principal, role=Role(found.role), key_id=found.key_id)
+            raise Unauthenticated(repository.SESSION_ENDED)
+        return Principal(found.principal, Role(found.role), found.key_id, mac)
 
     def csrf_token(self, token: str) -> str:
         """What a page with this session sends beside its cookie."""
@@ -175,7 +176,7 @@ class AccessService:
         with transaction(self._engine) as session:
             row = session.get(BrowserSession, self._secret.mac("session", token))
         if row is None:
-            raise Unauthenticated("The session has ended. Sign in again.")
+            raise Unauthenticated(repository.SESSION_ENDED)
         return self._session_view(principal, token, row.expires_at)
 
     def close_session(self, token: str) -> None:

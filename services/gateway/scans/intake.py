@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from neuroscan.contracts.enums import DisplayConvention, Role, ScanState, StageName, StageState
+from neuroscan.contracts.patient import composed
 from neuroscan.contracts.problems import (
     Forbidden,
     NeuroscanError,
@@ -273,7 +274,7 @@ def _check_patient(
     patient = session.get(Patient, patient_id, with_for_update=share)
     if patient is None:
         raise UnknownPatient
-    if number_in_file and number_in_file != patient.medical_record_number:
+    if number_in_file and composed(number_in_file) != composed(patient.medical_record_number):
         raise PatientMismatch
 
 

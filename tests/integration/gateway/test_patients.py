@@ -1,6 +1,7 @@
 """Patients over HTTP."""
 
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import httpx
 
@@ -31,6 +32,29 @@ def test_search_takes_wildcards_literally(api: httpx.Client) -> None:
         found = api.post("/v1/patients/search", json={"q": text}).json()["items"]
         assert percent["id"] in [each["id"] for each in found]
         assert all(text in each["name"] for each in found if each["name"])
+
+
+def test_letters_are_the_same_however_they_were_typed(api: httpx.Client) -> None:
+    composed, in_parts = "Zo\u00eb", "Zoe\u0308"
+    number = f"{in_parts}-{uuid.uuid4().hex}"
+    patient = new_patient(api, name=in_parts, medical_record_number=number)
+    assert patient["name"] == composed
+    for text in (composed, in_parts):
+        found = api.post("/v1/patients/search", json={"q": text}).json()["items"]
+        assert patient["id"] in [each["id"] for each in found]
+    again = number.replace(in_parts, composed)
+    answer = api.post("/v1/patients", json={"medical_record_number": again})
+    assert answer.json()["code"] == "duplicate_patient"
+
+
+def test_nobody_is_born_in_the_future(api: httpx.Client) -> None:
+    today = datetime.now(UTC).date()
+    patient = new_patient(api, birth_date=f"{today}")
+    late = {"birth_date": f"{today + timedelta(days=2)}"}
+    answer = api.patch(f"/v1/patients/{patient['id']}", json=late)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    number = {"medical_record_number": uuid.uuid4().hex}
+    assert api.post("/v1/patients", json=number | late).status_code == 422
 
 
 def test_a_taken_record_number_is_refused(api: httpx.Client) -> None:

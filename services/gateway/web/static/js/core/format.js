@@ -45,6 +45,11 @@ export function day(text) {
   return DAY.format(new Date(text.length === 10 ? `${text}T12:00:00` : text));
 }
 
+/** The reader's day as a form holds it, `2026-03-01` (Sweden writes it so). */
+export function today() {
+  return new Date().toLocaleDateString("sv-SE");
+}
+
 /** Seconds or milliseconds. */
 export function elapsed(ms) {
   return ms < 950 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;

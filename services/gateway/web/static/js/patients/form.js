@@ -3,6 +3,7 @@
 import { patch, post } from "../core/api.js";
 import { formDialog } from "../core/dialog.js";
 import { choice, field, h } from "../core/dom.js";
+import { today } from "../core/format.js";
 import { SEXES } from "../core/words.js";
 
 /** The new patient, or null. */
@@ -28,7 +29,7 @@ export async function editPatient(patient) {
 function fieldsOf(known) {
   const record = h("input", { required: true, maxLength: 64, autocomplete: "off", value: known.medical_record_number ?? "" });
   const name = h("input", { maxLength: 200, autocomplete: "off", dir: "auto", value: known.name ?? "" });
-  const born = h("input", { type: "date", value: known.birth_date ?? "" });
+  const born = h("input", { type: "date", max: today(), value: known.birth_date ?? "" });
   const sex = choice(Object.entries(SEXES), { value: known.sex ?? "unknown" });
   const notes = h("textarea", { maxLength: 4000, dir: "auto" });
   notes.value = known.notes ?? "";

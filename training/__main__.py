@@ -13,6 +13,7 @@ from training import (
     explanations,
     export,
     fit_segmenter,
+    folds,
     inspect_data,
     keras_weights,
     segment,
@@ -42,6 +43,9 @@ def main() -> int:
     command = commands.add_parser("train", help="train the network by a recipe")
     train.add_arguments(command)
     command.set_defaults(run=train.main)
+    command = commands.add_parser("folds", help="mean and spread of runs of all folds")
+    folds.add_arguments(command)
+    command.set_defaults(run=folds.main)
     command = commands.add_parser("export", help="write the best weights of a run as a bundle")
     export.add_arguments(command)
     command.set_defaults(run=export.main)

@@ -10,7 +10,8 @@ from torchvision.models import ResNet
 from neuroscan.network.preprocess import Preprocessing, preprocess
 from services.explain.cam import explain
 from services.explain.evidence import Mask, region_mask, upsample
-from training.data import DataPacks, Picture
+from training.data import Picture
+from training.folders import Source
 
 FRACTIONS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 
@@ -52,7 +53,7 @@ class Agreement:
 def measure_agreement(
     model: ResNet,
     preprocessing: Preprocessing,
-    packs: DataPacks,
+    packs: Source,
     pictures: Sequence[Picture],
     combinations: Sequence[tuple[str, str]],
 ) -> list[Agreement]:
@@ -93,7 +94,7 @@ def dice(region: Mask | None, mask: Mask) -> float:
     return 2 * both / int(region.sum() + mask.sum())
 
 
-def chance(packs: DataPacks, pictures: Sequence[Picture]) -> dict[str, float]:
+def chance(packs: Source, pictures: Sequence[Picture]) -> dict[str, float]:
     """The pointing game of a random pixel, and of the picture's center."""
     areas, centers = [], []
     for picture in pictures:

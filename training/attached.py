@@ -12,8 +12,11 @@ from neuroscan.network.bundle import Description
 from training.errors import DataError
 from training.own_results import require_own
 
-# In the order in which they stand in the card.
-NAMES = ("explain-quality", "spatial")
+# The commands that write them, in the order in which they stand in the card.
+COMMANDS = {
+    "explain-quality": "python -m training explain-quality",
+    "spatial": "python -m benchmarks.spatial",
+}
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,16 @@ class Attached:
     text: str
     figures: dict[str, object]
 
+    @property
+    def command(self) -> str:
+        """What measured it."""
+        return COMMANDS[self.name]
+
 
 def read_attached(folder: Path, description: Description) -> list[Attached]:
     """The sections that lie in `folder`; raises `DataError` for one of another bundle."""
     return [
-        _read(folder, name, description) for name in NAMES if (folder / f"{name}.json").is_file()
+        _read(folder, name, description) for name in COMMANDS if (folder / f"{name}.json").is_file()
     ]
 
 

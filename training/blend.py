@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from training.recipe import RecipeError
 from training.trainer import BEST, Trainer
 
 BLEND = "blend.pt"
@@ -40,6 +41,16 @@ def blend(trainer: Trainer, out: Path) -> None:
     if figures["val_log_loss"] < before:
         row = {"epoch": saved["row"]["epoch"], "blended_with": last, **figures}
         torch.save({"model": mean, "row": row}, out / BLEND)
+
+
+def load_chosen(folder: Path) -> tuple[dict[str, Tensor], dict[str, float | int | str]]:
+    """The weights that a run is worth, and their row of figures; raises `RecipeError`."""
+    blended = folder / BLEND
+    best = blended if blended.is_file() else folder / BEST
+    if not best.is_file():
+        raise RecipeError(f"{best} is missing: the run has not ended an epoch yet")
+    saved = torch.load(best, map_location="cpu", weights_only=True)
+    return saved["model"], saved["row"]
 
 
 def mean_of(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> dict[str, Tensor]:

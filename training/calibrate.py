@@ -1,8 +1,9 @@
 """`python -m training calibrate`: fit the second half of a bundle and write it.
 
-On the validation part, changed at random: temperature and conformal threshold. On it as it is: the
-input check's threshold, and how well the maps agree with annotated tumors. On the training part:
-the input check's statistics. The test part is measured at the end and chooses nothing.
+All on the split that the bundle was trained on. On the validation part, changed at random:
+temperature and conformal threshold. On it as it is: the input check's threshold, and how well the
+maps agree with annotated tumors. On the training part: the input check's statistics. The test part
+is not read: `evaluate` measures it.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,14 +38,15 @@ from neuroscan.network.input_check import InputCheckModel
 from training.agreement import FRACTIONS, Agreement, chance, measure_agreement
 from training.cache import load_slices
 from training.changed import DRAWS, Changed, observe_changed
-from training.data import DataPacks, sample_evenly
+from training.data import Picture, sample_evenly
 from training.figures import readable
 from training.fit import class_threshold, log_loss, probabilities, temperature_for_others
+from training.folders import Source, open_source
 from training.not_mri import all_pictures, not_mri
 from training.observe import Observations, observe, run
+from training.own_split import own_validation, split_of
 
 COVERAGE = 0.95
-FITTED_ON = f"patient, val, every slice changed {DRAWS} times as in training"
 CHECK_FILE = "input_check.safetensors"
 # Of one to three stages together and 16 to 128 components, these keep made pictures (`not_mri`) as
 # far from MRI as the best do, to 2 %.
@@ -56,6 +58,12 @@ CHECK_COMPONENTS = 64
 CHECK_ACCEPTED = 0.997
 AGREEMENT_LAYERS = ("layer2[-1]", "layer3[-1]", "layer4[-1]")
 JUNK_EACH = 25
+_UNMEASURED = Explanation(
+    method="hirescam",
+    layer="layer3[-1]",
+    region_threshold=0.5,
+    reason="No validation slice has an annotated tumor: nothing measured chose this map.",
+)
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +71,7 @@ log = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("--bundle", type=Path, required=True, help="folder of the bundle")
-    parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data")
     parser.add_argument("--threads", type=int, default=2, help="torch's threads (default 2)")
     parser.add_argument(
         "--maps", type=int, default=160, help="validation slices whose maps are compared"
@@ -89,14 +97,15 @@ def main(arguments: argparse.Namespace) -> None:
     network = read_network(folder)
     network = dataclasses.replace(network, version=arguments.version or network.version)
     model = network.load(folder)
-    with DataPacks(arguments.data) as packs:
-        parts = {part: _observe(model, network, packs, part) for part in ("train", "val", "test")}
-        agreements, by_chance = _compare_maps(model, network, packs, arguments.maps)
-        changed = _observe_changed(model, network, packs)
-    val = parts["val"]
-    calibration, conformal = _probabilities(changed, network.classes)
-    temperature = calibration.temperature
-    check, spec = _input_check(parts["train"], val)
+    split = split_of(network)
+    with open_source(arguments.data) as source:
+        pictures = own_validation(folder, network, source)
+        val = _observe(model, network, source, pictures, CHECK_LAYERS)
+        train = _observe(model, network, source, source.part(split, "train"), CHECK_LAYERS)
+        explanation, maps = _explanation(model, network, source, pictures, arguments.maps)
+        changed = _observe_changed(model, network, source, pictures)
+    calibration, conformal = _probabilities(changed, network.classes, split)
+    check, spec = _input_check(train, val, split)
     _, junk = run(
         model, network.preprocessing, CHECK_LAYERS, all_pictures(not_mri(seed=7, each=JUNK_EACH))
     )
@@ -106,16 +115,13 @@ def main(arguments: argparse.Namespace) -> None:
         code=f"neuroscan {__version__}, python -m training calibrate",
         calibration=calibration,
         conformal=conformal,
-        explanation=choose_explanation(agreements),
+        explanation=explanation,
         input_check=spec,
         metrics={
-            "split": "patient",
-            **{
-                part: _metrics(parts[part], network.classes, temperature, conformal, check, spec)
-                for part in ("val", "test")
-            },
+            "split": split,
+            "val": _metrics(val, network.classes, calibration.temperature, conformal, check, spec),
             "input_check": {"junk_pictures": len(junk), "junk_accepted": accepted_junk},
-            "maps": {**map_figures(agreements), **by_chance},
+            **({"maps": maps} if maps else {}),
         },
     )
     _write(folder, {CHECK_FILE: save(check.tensors()), DESCRIPTION_FILE: _described(description)})
@@ -161,24 +167,30 @@ def map_figures(agreements: list[Agreement]) -> dict[str, object]:
     }
 
 
-def _observe(model: ResNet, network: Network, packs: DataPacks, part: str) -> Observations:
-    pictures = packs.patient_split(part)
-    log.info("%s: %d slices", part, len(pictures))
-    return observe(model, network.preprocessing, CHECK_LAYERS, packs, pictures, network.classes)
+def _observe(
+    model: ResNet,
+    network: Network,
+    source: Source,
+    pictures: Sequence[Picture],
+    layers: tuple[str, ...],
+) -> Observations:
+    log.info("%d slices of the part %s", len(pictures), pictures[0].part)
+    return observe(model, network.preprocessing, layers, source, pictures, network.classes)
 
 
-def _compare_maps(
-    model: ResNet, network: Network, packs: DataPacks, count: int
-) -> tuple[list[Agreement], dict[str, float]]:
-    pictures = sample_evenly(
-        [picture for picture in packs.patient_split("val") if picture.mask is not None], count
-    )
+def _explanation(
+    model: ResNet, network: Network, source: Source, pictures: Sequence[Picture], count: int
+) -> tuple[Explanation, dict[str, object]]:
+    """The default map and what chose it; without annotated tumors one that nothing measured."""
+    annotated = sample_evenly([each for each in pictures if each.mask is not None], count)
+    if not annotated:
+        return _UNMEASURED, {}
     combinations = [(method, layer) for layer in AGREEMENT_LAYERS for method in METHODS]
-    log.info("maps: %d slices, %d pairs of method and layer", len(pictures), len(combinations))
-    found = measure_agreement(model, network.preprocessing, packs, pictures, combinations)
+    log.info("maps: %d slices, %d pairs of method and layer", len(annotated), len(combinations))
+    found = measure_agreement(model, network.preprocessing, source, annotated, combinations)
     for agreement in found:
         log.info("%s", agreement)
-    return found, chance(packs, pictures)
+    return choose_explanation(found), {**map_figures(found), **chance(source, annotated)}
 
 
 def _fit_probabilities(folder: Path, data: Path, version: str | None) -> None:
@@ -186,10 +198,11 @@ def _fit_probabilities(folder: Path, data: Path, version: str | None) -> None:
     bundle = Bundle.read(folder)
     old, check = bundle.description, bundle.load_input_check()
     model = bundle.load_model()
-    with DataPacks(data) as packs:
-        val = _observe(model, old, packs, "val")
-        changed = _observe_changed(model, old, packs)
-    calibration, conformal = _probabilities(changed, old.classes)
+    with open_source(data) as source:
+        pictures = own_validation(folder, old, source)
+        val = _observe(model, old, source, pictures, old.input_check.layers)
+        changed = _observe_changed(model, old, source, pictures)
+    calibration, conformal = _probabilities(changed, old.classes, split_of(old))
     figures = _metrics(val, old.classes, calibration.temperature, conformal, check, old.input_check)
     kept = {key: old.metrics[key] for key in ("maps", "segmentation") if key in old.metrics}
     description = dataclasses.replace(
@@ -202,25 +215,30 @@ def _fit_probabilities(folder: Path, data: Path, version: str | None) -> None:
     _write(folder, {DESCRIPTION_FILE: _described(description)})
 
 
-def _observe_changed(model: ResNet, network: Network, packs: DataPacks) -> Changed:
-    slices = load_slices(packs, packs.patient_split("val"), network.preprocessing)
+def _observe_changed(
+    model: ResNet, network: Network, source: Source, pictures: Sequence[Picture]
+) -> Changed:
+    slices = load_slices(source, pictures, network.preprocessing)
     return observe_changed(model, slices, network.preprocessing)
 
 
-def _probabilities(changed: Changed, classes: tuple[str, ...]) -> tuple[Calibration, Conformal]:
+def _probabilities(
+    changed: Changed, classes: tuple[str, ...], split: str
+) -> tuple[Calibration, Conformal]:
+    fitted_on = f"{split}, val, every slice changed at random {DRAWS} times, less than in training"
     temperature = temperature_for_others(changed.logits, changed.labels, changed.groups)
     shares = probabilities(changed.logits, temperature)
     true_share = shares[np.arange(len(shares)), changed.labels]
     threshold, heard = class_threshold(true_share, changed.labels, changed.groups, COVERAGE)
     names = ", ".join(readable(classes[index]) for index in heard) or "none"
     return (
-        Calibration(temperature=temperature, split=FITTED_ON, n=len(changed.labels)),
+        Calibration(temperature=temperature, split=fitted_on, n=len(changed.labels)),
         Conformal(
             coverage=COVERAGE,
             threshold=threshold,
             kind=LAC,
             split=(
-                f"{FITTED_ON}; one vote a group; the lowest of the thresholds for all slices and "
+                f"{fitted_on}; one vote a group; the lowest of the thresholds for all slices and "
                 f"for each class with enough groups ({names})"
             ),
             groups=len(set(changed.groups)),
@@ -228,7 +246,9 @@ def _probabilities(changed: Changed, classes: tuple[str, ...]) -> tuple[Calibrat
     )
 
 
-def _input_check(train: Observations, val: Observations) -> tuple[InputCheckModel, InputCheckSpec]:
+def _input_check(
+    train: Observations, val: Observations, split: str
+) -> tuple[InputCheckModel, InputCheckSpec]:
     check = InputCheckModel.fit(train.features, CHECK_COMPONENTS)
     threshold = float(np.quantile(check.score(val.features).numpy(), CHECK_ACCEPTED))
     return check, InputCheckSpec(
@@ -237,8 +257,8 @@ def _input_check(train: Observations, val: Observations) -> tuple[InputCheckMode
         layers=CHECK_LAYERS,
         threshold=threshold,
         fitted_on=(
-            f"statistics: patient, train ({len(train.labels)} slices); threshold: the "
-            f"{CHECK_ACCEPTED:.1%} quantile of patient, val, a share that was settled after "
+            f"statistics: {split}, train ({len(train.labels)} slices); threshold: the "
+            f"{CHECK_ACCEPTED:.1%} quantile of {split}, val, a share that was settled after "
             "seeing how many test slices 99% turns away"
         ),
     )

@@ -18,7 +18,7 @@ from training.cache import Slices, normalized
 from training.observe import BATCH
 from training.recipe import Augmentation
 
-# Three quarters of what our training recipes do to a slice.
+# About three quarters of what our training recipes do to a slice.
 CHANGES = Augmentation(
     flip_horizontal=0.5,
     rotation_deg=15,

@@ -50,7 +50,6 @@ SECTION = "evaluation.md"
 # Not the seed with which calibrate draws its pictures: those had a say in the check's layers.
 OTHER_SEED = 2026
 OTHER_EACH = 15
-MAP_SLICES = 80
 
 log = logging.getLogger(__name__)
 
@@ -146,6 +145,7 @@ def _measured(subject: Subject, split: str, seed: int) -> Measured:
         groups=len(set(subject.groups)),
         patients=len({case.picture.group for case in subject.cases if case.patient_known}),
         copies_in_training=subject.copies,
+        related_to_training=subject.relatives,
         seed=seed,
         resamples=RESAMPLES,
         settings=settings_of(spec),
@@ -220,8 +220,8 @@ def _maps(subject: Subject, seed: int) -> Maps:
         if some
         else None
         for some in (
-            sample_evenly([p for p in pictures if p.label == "no_tumor"], MAP_SLICES),
-            sample_evenly([p for p in pictures if p.mask is not None], MAP_SLICES),
+            [picture for picture in pictures if picture.label == "no_tumor"],
+            [picture for picture in pictures if picture.mask is not None],
         )
     ]
     return Maps(method=chosen.method, layer=chosen.layer, healthy=found[0], tumors=found[1])

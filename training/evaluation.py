@@ -17,6 +17,7 @@ from training.metrics import Estimate
 from training.settings import Settings
 
 DECIMALS = 4
+ALL_CLASSES = "all classes"
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Measured:
     """Which bundle was measured on what, with which seed and number of bootstrap resamples.
 
     `copies_in_training` is above 0 only for the published split, whose Testing folder holds copies
-    of its own Training folder. `patients` counts the groups that are known patients.
+    of its own Training folder. `related_to_training` counts the slices whose group has a picture
+    among the training pictures; `patients` the groups that are known patients.
     """
 
     bundle: str
@@ -36,6 +38,7 @@ class Measured:
     groups: int
     patients: int
     copies_in_training: int
+    related_to_training: int
     seed: int
     resamples: int
     settings: Settings
@@ -145,7 +148,10 @@ class Robustness:
 
 @dataclass(frozen=True)
 class PartFigures:
-    """A class within a plane or source: how many slices and groups, and its recall there."""
+    """A class within a plane or source: how many slices and groups, and its recall there.
+
+    Of `ALL_CLASSES` together the recall is the accuracy.
+    """
 
     name: str
     label: str

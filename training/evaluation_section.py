@@ -10,6 +10,7 @@ from training.evaluation import (
     InputCheckFigures,
     MacroFigures,
     MapFigures,
+    Measured,
     PartFigures,
 )
 from training.figures import readable
@@ -39,10 +40,10 @@ def evaluation_section(found: Evaluation) -> str:
 
 def _heading(found: Evaluation) -> str:
     at = found.measured
-    seen = "" if at.copies_in_training else ", none of them in training"
     text = (
         f"### The `{at.split}` split\n\n"
-        f"{at.slices} slices in {at.groups} groups ({at.patients} of them known patients){seen}. "
+        f"{at.slices} slices in {at.groups} groups ({at.patients} of them known patients)"
+        f"{_seen(at)}. "
         f"Accuracy **{share(found.accuracy)}**; with one answer a group "
         f"{share(found.group_accuracy)}. In brackets: 95 % intervals from {at.resamples} resamples "
         f"of whole groups (seed {at.seed})."
@@ -54,6 +55,18 @@ def _heading(found: Evaluation) -> str:
             "network remembers, too."
         )
     return text
+
+
+def _seen(at: Measured) -> str:
+    """What of the split was in training, in words; copies have a sentence of their own."""
+    if at.copies_in_training:
+        return ""
+    if at.related_to_training:
+        return (
+            f", no picture of them in training; {at.related_to_training} slices belong to groups "
+            "of which others are"
+        )
+    return ", none of them in training, nor any other slice of their groups"
 
 
 def _class_table(found: Evaluation) -> str:
@@ -91,22 +104,27 @@ def _paper_table(found: Evaluation) -> list[str]:
             [readable(one.name), *(f"{_value(ours)} / {value:.4f}" for ours, value in pairs)]
         )
     macro = found.macro
-    rows.append(
-        [
-            "all",
-            f"accuracy {_value(found.accuracy)} / {paper.ACCURACY:.4f}",
-            f"{_value(macro.sensitivity)} / {paper.SENSITIVITY:.4f}",
-            f"{_value(macro.f1)} / {paper.F1:.4f}",
-            f"specificity {_value(macro.specificity)} / {paper.SPECIFICITY:.4f}",
-        ]
+    overall = (
+        (found.accuracy, paper.ACCURACY),
+        (macro.sensitivity, paper.SENSITIVITY),
+        (macro.specificity, paper.SPECIFICITY),
+        (macro.f1, paper.F1),
+    )
+    harder = (
+        ", a split of slices and not of patients, so they answer an easier question"
+        if found.measured.split == "patient"
+        else ""
     )
     return [
         (
             f"Beside the paper's table of test results (here / paper). The paper's are on its own "
-            f"{paper.TEST_IMAGES:,} images, a split of slices and not of patients, so they answer "
-            "an easier question:"
+            f"{paper.TEST_IMAGES:,} images{harder}:"
         ),
         table(["class", "precision", "recall", "F1", "AUC"], rows),
+        table(
+            ["accuracy", "mean sensitivity", "mean specificity", "mean F1"],
+            [[f"{_value(ours)} / {value:.4f}" for ours, value in overall]],
+        ),
     ]
 
 
@@ -142,7 +160,11 @@ def _calibration_table(found: Evaluation) -> str:
     header = ["probabilities", "temperature", "Brier score", "log loss", "calibration error",
               "a perfect network's 95 % band", ""]  # fmt: skip
     rows = [row("as trained", found.unscaled), row("scaled", found.scaled)]
-    return f"Calibration ({BINS} bins of equal mass):\n\n" + table(header, rows)
+    text = (
+        f"Calibration ({BINS} bins of equal mass). The band takes slices for independent of one "
+        "another; those of one patient are not, so it is too narrow."
+    )
+    return text + "\n\n" + table(header, rows)
 
 
 def _set_table(found: Evaluation) -> str:
@@ -154,7 +176,9 @@ def _set_table(found: Evaluation) -> str:
         f"Prediction sets (never empty; nominal coverage {sets.nominal:.0%}, a class is in when "
         f"its probability reaches {sets.threshold:.4f}): {share(sets.coverage)} of slices covered, "
         f"{sets.group_coverage:.1%} with one vote a group; {sets.mean_size:.2f} classes on average "
-        f"({sizes})."
+        f"({sizes}). The threshold was fitted so that all slices together are covered, and each "
+        "class by itself that has enough validation groups; a class with few has no promise of its "
+        "own."
     )
     rows = [
         [readable(one.name), share(one.coverage), f"{one.mean_size:.2f}"] for one in sets.classes
@@ -167,7 +191,8 @@ def _input_check_table(check: InputCheckFigures) -> str:
         f"Input check (distance above {check.threshold:.4f} is turned away): "
         f"{share(check.slices_turned_away)} of these slices; {check.pictures_turned_away} of "
         f"{check.pictures} made pictures that are no brain MRI "
-        f"({check.pictures_turned_away / check.pictures:.1%}), AUROC {check.auroc:.4f}."
+        f"({check.pictures_turned_away / check.pictures:.1%}), AUROC {check.auroc:.4f}. They are "
+        "drawn by the code, or crops of sample pictures that libraries bring."
     )
     if check.given:
         away = sum(one.turned_away for one in check.given)
@@ -175,7 +200,10 @@ def _input_check_table(check: InputCheckFigures) -> str:
         text += (
             f" Of {len(check.given)} real pictures that are no brain MRI, {away} are turned away"
         )
-        text += f"; accepted: {', '.join(accepted)}." if accepted else "."
+        text += f"; accepted: {', '.join(accepted)}" if accepted else ""
+        text += f"; AUROC {check.given_auroc:.4f}." if check.given_auroc is not None else "."
+    else:
+        text += " No folder of real pictures that are no brain MRI was given."
     if check.skipped:
         text += f" Not read here (another format): {', '.join(check.skipped)}."
     rows = [[one.kind, str(one.pictures), str(one.turned_away)] for one in check.kinds]
@@ -207,7 +235,9 @@ def _part_table(name: str, parts: Sequence[PartFigures]) -> str:
         [one.name, readable(one.label), str(one.slices), str(one.groups), share(one.recall)]
         for one in parts
     ]
-    return f"Recall by {name}:\n\n" + table([name, "class", "slices", "groups", "recall"], rows)
+    return f"Recall by {name} (of all classes together: accuracy):\n\n" + table(
+        [name, "class", "slices", "groups", "recall"], rows
+    )
 
 
 def _map_lines(found: Evaluation) -> list[str]:

@@ -23,11 +23,11 @@ from neuroscan.network.bundle import (
     file_sha256,
 )
 from neuroscan.network.model import ARCHITECTURE, CLASSES, build_model
-from training.blend import BLEND
-from training.recipe import Guidance, Recipe
+from training.blend import load_chosen
+from training.recipe import Guidance, Phase, Recipe
 from training.refusal import write_training_manifest
 from training.run import RUN, RunFacts, read_run
-from training.trainer import BEST
+from training.splits import FOLDS
 
 WEIGHTS_FILE = "weights.safetensors"
 LARGEST_BYTES = 50_000_000
@@ -49,20 +49,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Write weights, training manifest and `bundle.json`; raises `BundleError`."""
+    """Write weights, training manifest and `bundle.json`; raises `BundleError`, `RecipeError`."""
     recipe, facts = read_run(arguments.folder / RUN)
-    blended = arguments.folder / BLEND
-    best = blended if blended.is_file() else arguments.folder / BEST
-    if not best.is_file():
-        raise BundleError(f"{best} is missing: the run has not ended an epoch yet")
-    saved = torch.load(best, map_location="cpu", weights_only=True)
+    weights, row = load_chosen(arguments.folder)
     network = write_network(
         arguments.out,
-        saved["model"],
+        weights,
         recipe,
         name=arguments.name,
         version=arguments.version,
-        training=training_facts(recipe, facts, saved["row"]),
+        training=training_facts(recipe, facts, row),
         unique_ids=facts.pictures,
     )
     log.info(
@@ -131,7 +127,7 @@ def training_facts(
     """How the network was trained, as its bundle and card say it; `row` is the chosen epoch's."""
     taught = list(dict.fromkeys(_taught(recipe.guidance_in(phase)) for phase in recipe.phases))
     return {
-        "split": f"{recipe.split}, train ({facts.slices:,} slices)",
+        "split": f"{recipe.split}, {_part(facts)} ({facts.slices:,} slices)",
         "start": facts.start,
         "recipe": recipe.name,
         "schedule": _schedule(recipe, facts),
@@ -143,6 +139,10 @@ def training_facts(
             name: round(float(value), 4) for name, value in row.items() if name.startswith("val_")
         },
     }
+
+
+def _part(facts: RunFacts) -> str:
+    return f"train and val without fold {facts.fold} of {FOLDS}" if facts.fold else "train"
 
 
 def _chosen(recipe: Recipe, row: Mapping[str, float | int | str]) -> str:
@@ -167,10 +167,15 @@ def _taught(guidance: Guidance) -> str:
 
 def _schedule(recipe: Recipe, facts: RunFacts) -> str:
     phases = "; ".join(
-        f"{phase.epochs} epochs of {', '.join(phase.trains)} at {phase.learning_rate:g}"
+        f"{phase.epochs} epochs of {_trained(phase, facts)} at {phase.learning_rate:g}"
         for phase in recipe.phases
     )
     drawn = f"; {recipe.epoch_pictures} slices an epoch" if recipe.epoch_pictures else ""
     # A run on a clock anneals and ends with it, whatever epochs are left.
     clock = f"; ended by the clock after {facts.minutes:g} minutes" if facts.minutes else ""
     return phases + drawn + clock
+
+
+def _trained(phase: Phase, facts: RunFacts) -> str:
+    # From random weights a head on a frozen backbone would learn nothing.
+    return "all stages (from nothing)" if facts.all_stages else ", ".join(phase.trains)

@@ -4,7 +4,7 @@ import argparse
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +54,8 @@ def main(arguments: argparse.Namespace) -> None:
                 write_split(entries, FOLDER / f"{name}.csv.gz")
                 log.info("wrote %s: %d files", FOLDER / f"{name}.csv.gz", len(entries))
         files, slices = _files(source, arguments.data, pixels=not arguments.no_pixels)
-        for line in split_lines(source) + file_lines(files):
+        known = known_lines(source.rows()) if isinstance(source, DataPacks) else []
+        for line in split_lines(source) + contradiction_lines() + known + file_lines(files):
             log.info("%s", line)
     if slices:
         for line in twin_lines(files, slices):
@@ -86,6 +87,41 @@ def split_lines(source: Source) -> list[str]:
                     f"stand both in {first} and in {second}"
                 )
     return lines
+
+
+def contradiction_lines() -> list[str]:
+    """For each pair of splits: how many test pictures of one the other trains or validates on."""
+    lines = []
+    for tested in SPLITS:
+        test = _shown(tested, ("test",))
+        for trained in SPLITS:
+            known = test & _shown(trained, ("train", "val"))
+            if trained != tested and known:
+                lines.append(
+                    f"{tested:9s} {len(known)} of its {len(test)} test pictures stand in the "
+                    f"training or validation part of {trained}: trained on one, never measured on "
+                    "the other"
+                )
+    return lines
+
+
+def known_lines(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """What the manifest knows of the `patient` split's slices beside their class."""
+    lines = []
+    for part in PARTS:
+        own = [row for row in rows if row["patient_split"] == part and row["keep_unique"] == "1"]
+        own = [row for row in own if row["ct_suspect"] == "0"]
+        patients = {row["patient_id"] for row in own} - {""}
+        masked = sum(bool(row["mask"]) for row in own)
+        lines.append(
+            f"patient   {part:5s} {masked} slices with an outlined tumor, {len(patients)} patients "
+            "with a known id"
+        )
+    return lines
+
+
+def _shown(split: str, parts: Sequence[str]) -> set[str]:
+    return {entry.picture for entry in read_split(split) if entry.part in parts}
 
 
 def file_lines(files: Sequence[File]) -> list[str]:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from neuroscan.network.conformal import prediction_set
 from training.evaluation import (
+    ALL_CLASSES,
     ChangeFigures,
     ClassCoverage,
     ClassFigures,
@@ -141,12 +142,16 @@ def measure_parts(
     classes: Sequence[str],
     weights: Floats,
 ) -> tuple[PartFigures, ...]:
-    """Recall of every class within every plane (or source) that `names` (N) gives the slices."""
+    """Recall of every class within every plane (or source) that `names` (N) gives the slices.
+
+    And of all classes together, where there are several.
+    """
     found = []
     for name in sorted(set(names)):
         inside = np.array([other == name for other in names])
-        for index, label in enumerate(classes):
-            chosen = inside & (labels == index)
+        several = len(np.unique(labels[inside])) > 1
+        rows = [(label, inside & (labels == index)) for index, label in enumerate(classes)]
+        for label, chosen in [*rows, *([(ALL_CLASSES, inside)] if several else [])]:
             if chosen.any():
                 found.append(
                     PartFigures(

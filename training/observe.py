@@ -11,7 +11,8 @@ from torchvision.models import ResNet
 
 from neuroscan.network.layers import forward_with_features
 from neuroscan.network.preprocess import Preprocessing, preprocess
-from training.data import DataPacks, Picture
+from training.data import Picture
+from training.folders import Source
 
 BATCH = 32
 
@@ -30,7 +31,7 @@ def observe(
     model: ResNet,
     preprocessing: Preprocessing,
     layers: tuple[str, ...],
-    packs: DataPacks,
+    packs: Source,
     pictures: Sequence[Picture],
     classes: tuple[str, ...],
 ) -> Observations:

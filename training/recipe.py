@@ -105,10 +105,12 @@ class Recipe:
     """One way to train the classifier. `starts` are the only allowed weights to start from.
 
     `schedule` is `one_cycle` (within each phase) or `constant`. `epoch_pictures` is how many an
-    epoch draws, every picture once where null. `batch_norm` is `trained`, or `frozen` at the start
-    weights' statistics. `select` is what the best epoch has most of: `accuracy`, or `both`
-    (accuracy and the best stage's pointing game, half a point each). `blend` takes the mean of the
-    best and the last epoch's weights where its log loss on validation is lower than the best's.
+    epoch draws, as many as there are where null; `sampling` is `plain` (none twice) or `balanced`
+    (every class as often). `clip_norm` bounds the gradient's norm where it is not null.
+    `batch_norm` is `trained`, or `frozen` at the start weights' statistics. `select` is what the
+    best epoch has most of: `accuracy`, or `both` (accuracy and the best stage's pointing game, half
+    a point each). `blend` takes the mean of the best and the last epoch's weights where its log
+    loss on validation is lower than the best's.
     """
 
     name: str
@@ -121,6 +123,7 @@ class Recipe:
     optimizer: str = "adamw"
     weight_decay: float = 0.01
     schedule: str = "one_cycle"
+    clip_norm: float | None = 5.0
     batch_norm: str = "trained"
     average: float = 0.0
     label_smoothing: float = 0.0

@@ -17,7 +17,8 @@ class RunFacts:
     """What a run started from and ran on.
 
     `pictures` are the unique ids of its training slices and of those that its start was trained
-    on.
+    on. `fold` is the one of the training and validation parts' folds that it is validated on;
+    `all_stages` says that every stage trains in every phase, as from random weights.
     """
 
     start: str
@@ -26,6 +27,8 @@ class RunFacts:
     hardware: str
     torch: str
     pictures: tuple[str, ...]
+    fold: int | None = None
+    all_stages: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,23 @@ def read_run(path: Path) -> tuple[Recipe, RunFacts]:
     except (FieldError, ValueError) as error:
         raise RecipeError(f"{path}: {error}") from error
     return run.recipe, run.facts
+
+
+def require_same(path: Path, recipe: Recipe, facts: RunFacts) -> None:
+    """Raises `RecipeError` when the run described in a file is not the one that would go on.
+
+    Hardware and torch may be others: a run can move.
+    """
+    old_recipe, old = read_run(path)
+    pairs = {
+        "recipe": (old_recipe, recipe),
+        "start": (old.start, facts.start),
+        "fold": (old.fold, facts.fold),
+        "minutes": (old.minutes, facts.minutes),
+        "training slices": (old.pictures, facts.pictures),
+    }
+    if other := [name for name, (before, now) in pairs.items() if before != now]:
+        raise RecipeError(f"{path.parent} holds a run with another {' and another '.join(other)}")
 
 
 def append_row(path: Path, row: Mapping[str, float | int | str]) -> None:

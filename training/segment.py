@@ -96,9 +96,11 @@ def main(arguments: argparse.Namespace) -> None:
         "torch": torch.__version__,
         "minutes": arguments.minutes,
     }
-    (out / SEGMENT_RUN).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     if begun:
+        _require_same(out / SEGMENT_RUN, facts)
         trainer.restore(out / CHECKPOINT)
+    else:
+        (out / SEGMENT_RUN).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     while not trainer.finished:
         row = trainer.run_epoch()
         if float(row["val_score"]) > trainer.progress.best:
@@ -107,6 +109,15 @@ def main(arguments: argparse.Namespace) -> None:
         append_row(out / HISTORY, row)
         trainer.save(out / CHECKPOINT)
         log.info("%s", "  ".join(f"{name} {short(value)}" for name, value in row.items()))
+
+
+def _require_same(path: Path, facts: Mapping[str, object]) -> None:
+    """Raises `RecipeError` when a run that would go on is another one; it keeps its first facts."""
+    old = json.loads(path.read_text(encoding="utf-8"))
+    now = json.loads(json.dumps(facts))
+    names = ("recipe", "backbone", "slices", "masked", "minutes")
+    if other := [name for name in names if old.get(name) != now[name]]:
+        raise RecipeError(f"{path.parent} holds a run with another {' and another '.join(other)}")
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,13 @@ def leaks(entries: Sequence[Entry]) -> dict[tuple[str, str], tuple[int, int]]:
     }
 
 
+def relatives(pictures: Iterable[str], others: Iterable[str]) -> int:
+    """How many pictures (unique ids) have one of the others in their group, by any split."""
+    group = {entry.picture: entry.group for name in SPLITS for entry in read_split(name)}
+    known = {group[other] for other in others if other in group}
+    return sum(group.get(picture) in known for picture in pictures)
+
+
 def _values(entries: Sequence[Entry], part: str, field: str) -> set[str]:
     return {getattr(entry, field) for entry in entries if entry.part == part}
 

@@ -22,6 +22,7 @@ from training.metrics import Ints
 from training.observe import run
 from training.parts import Case, published_training, read_cases
 from training.refusal import read_training_manifest, refuse_overlap
+from training.splits import relatives
 
 Pixels = NDArray[np.uint8]
 
@@ -30,7 +31,8 @@ Pixels = NDArray[np.uint8]
 class Subject:
     """A loaded bundle, its cases with labels (N) and groups, and where its answers are kept.
 
-    `copies` counts cases with a copy among the training pictures, where the refusal lets them be.
+    `copies` counts cases with a copy among the training pictures, where the refusal lets them be;
+    `relatives` those whose group has a picture there.
     """
 
     bundle: Bundle
@@ -40,6 +42,7 @@ class Subject:
     labels: Ints
     groups: tuple[str, ...]
     copies: int
+    relatives: int
     kept: Kept
 
     def pixels(self, place: int) -> Pixels:
@@ -81,9 +84,11 @@ def open_subject(bundle_folder: Path, data: Path, split: str, out: Path) -> Iter
         if isinstance(packs, DataPacks):
             opened.enter_context(packs)
         cases = read_cases(packs, split)
+        trained_on = read_training_manifest(bundle_folder, description)
+        shown = [case.picture.unique_id for case in cases]
         copies = refuse_overlap(
-            read_training_manifest(bundle_folder, description),
-            [case.picture.unique_id for case in cases],
+            trained_on,
+            shown,
             split=split,
             training=description.training,
             published_training=published_training(),
@@ -98,14 +103,23 @@ def open_subject(bundle_folder: Path, data: Path, split: str, out: Path) -> Iter
             labels=np.array(labels, dtype=np.int64),
             groups=tuple(case.picture.group for case in cases),
             copies=copies,
-            kept=Kept(out / "kept" / _way_in(description), description.sha256),
+            relatives=relatives(shown, trained_on),
+            kept=Kept(out / "kept" / _way_in(description, data), description.sha256),
         )
 
 
-def _way_in(description: Description) -> str:
-    """A name for what else the answers depend on: preprocessing and the input check's layers."""
+def _way_in(description: Description, data: Path) -> str:
+    """A name for what else the answers depend on.
+
+    Preprocessing, the input check's layers, the data's manifest, and the code that changes slices
+    or makes other pictures.
+    """
     facts = [dataclasses.asdict(description.preprocessing), description.input_check.layers]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(json.dumps(facts).encode())
+    here = Path(__file__).parent
+    for path in (data / "manifest.csv", here / "robustness.py", here / "other_pictures.py"):
+        digest.update(path.read_bytes() if path.is_file() else b"")
+    return digest.hexdigest()[:8]
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:

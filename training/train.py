@@ -20,6 +20,7 @@ from training.run import (
     RunFacts,
     append_row,
     read_history,
+    require_same,
     short,
     write_run,
 )
@@ -88,10 +89,13 @@ def main(arguments: argparse.Namespace) -> None:
         hardware=torch.cuda.get_device_name() if device.type == "cuda" else "CPU",
         torch=torch.__version__,
         pictures=tuple(sorted(start.pictures | {picture.unique_id for picture in train.pictures})),
+        fold=arguments.fold,
+        all_stages=start.from_nothing,
     )
-    write_run(out / RUN, recipe, facts)
     if begun:
+        require_same(out / RUN, recipe, facts)
         trainer.restore(out / CHECKPOINT)
+    write_run(out / RUN, recipe, facts)
     run(trainer, out)
 
 

@@ -194,9 +194,8 @@ class Trainer:
         if self.recipe.sampling == "plain":
             return torch.randperm(len(labels), generator=generator, device=self.device)[:count]
         weights = 1.0 / torch.bincount(labels).float()[labels]
-        return torch.multinomial(
-            weights, count, replacement=count > len(labels), generator=generator
-        )
+        # With replacement: without it the rarer classes are used up before the epoch ends.
+        return torch.multinomial(weights, count, replacement=True, generator=generator)
 
     def _step(
         self, places: Tensor, frozen: int, guidance: Guidance, generator: torch.Generator
@@ -222,7 +221,8 @@ class Trainer:
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         trained = [p for group in self._optimizer.param_groups for p in group["params"]]
-        nn.utils.clip_grad_norm_(trained, 5.0)
+        if recipe.clip_norm is not None:
+            nn.utils.clip_grad_norm_(trained, recipe.clip_norm)
         self._optimizer.step()
         if recipe.average > 0:
             average_into(self.averaged, self.model, recipe.average, self.progress.steps)

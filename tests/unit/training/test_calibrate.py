@@ -5,14 +5,19 @@ import dataclasses
 import shutil
 from pathlib import Path
 
+import pytest
+
 from neuroscan.network.bundle import Bundle
 from neuroscan.settings import SHIPPED_BUNDLE
-from tests.unit.training.packs import write_packs
-from training import calibrate
+from tests.unit.training.packs import write_packs, write_splits
+from training import calibrate, splits
 
 
-def test_only_the_probabilities_of_a_whole_bundle_are_fitted(tmp_path: Path) -> None:
-    write_packs(tmp_path / "data")
+def test_only_the_probabilities_of_a_whole_bundle_are_fitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_splits(write_packs(tmp_path / "data"), tmp_path / "splits")
+    monkeypatch.setattr(splits, "FOLDER", tmp_path / "splits")
     bundle = tmp_path / "bundle"
     shutil.copytree(SHIPPED_BUNDLE, bundle)
     before = Bundle.read(bundle).description

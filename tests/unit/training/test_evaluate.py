@@ -26,6 +26,7 @@ from training.explanation_figures import Comparison
 from training.explanation_section import explanation_section
 from training.explanations import LAYERS, compare, sample_classes
 from training.kept import Kept
+from training.other_pictures import other_pictures
 from training.parts import Case
 from training.settings import settings_of
 from training.subject import Subject
@@ -88,6 +89,7 @@ def subject(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Su
             labels=np.array([classes.index(case.picture.label) for case in cases]),
             groups=tuple(case.picture.group for case in cases),
             copies=0,
+            relatives=0,
             kept=Kept(tmp_path_factory.mktemp("kept"), bundle.description.sha256),
         )
 
@@ -123,8 +125,10 @@ def measured(tmp_path: Path, subject: Subject, found: Evaluation, comparison: Co
     return tmp_path
 
 
-def run_card(folder: Path) -> str:
-    arguments = argparse.Namespace(bundle=folder / "bundle", results=folder / "results")
+def run_card(folder: Path, *, check: bool = False) -> str:
+    arguments = argparse.Namespace(
+        bundle=folder / "bundle", results=folder / "results", check=check
+    )
     card.main(arguments)
     return (folder / "bundle" / "README.md").read_text(encoding="utf-8")
 
@@ -145,6 +149,11 @@ def test_the_figures_of_an_evaluation_agree_with_one_another(found: Evaluation) 
     assert found.maps.healthy.pointing is None
     assert found.maps.tumors is not None
     assert found.maps.tumors.slices == 9
+
+
+def test_at_least_two_hundred_other_pictures_are_shown() -> None:
+    made = other_pictures(evaluate.OTHER_SEED, evaluate.OTHER_EACH)
+    assert sum(1 for pictures in made.values() for _ in pictures) >= 200
 
 
 def test_a_second_run_from_the_kept_answers_finds_the_same(
@@ -243,6 +252,27 @@ def test_another_figure_in_the_json_is_another_figure_in_the_card(measured: Path
     after = run_card(measured)
     assert "12.3%" in after
     assert "12.3%" not in before
+
+
+def test_a_checked_card_stays_and_says_which_figures_differ(measured: Path) -> None:
+    text = run_card(measured)
+    assert run_card(measured, check=True) == text
+    path = measured / "results" / "patient" / "evaluation.json"
+    content = json.loads(path.read_text())
+    content["accuracy"]["value"] = 0.12345
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"\+ .*\*\*12\.3%") as refused:
+        run_card(measured, check=True)
+    assert "lines of" in str(refused.value)
+    assert (measured / "bundle" / "README.md").read_text(encoding="utf-8") == text
+
+
+def test_a_quick_run_makes_no_card(measured: Path) -> None:
+    path = measured / "results" / "patient" / "evaluation.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"robustness": None}))
+    with pytest.raises(DataError, match="quick run"):
+        run_card(measured)
 
 
 def test_results_of_other_weights_are_refused(measured: Path) -> None:

@@ -107,6 +107,8 @@ def test_recall_by_plane_is_over_that_plane_alone() -> None:
         ("axial", "glioma", 2, 0.5),
         ("coronal", "glioma", 1, 1.0),
         ("coronal", "meningioma", 1, 1.0),
+        # Only where several classes are there: their accuracy.
+        ("coronal", "all classes", 2, 1.0),
     ]
 
 

@@ -14,13 +14,13 @@ from neuroscan.network.bundle import BundleError, read_network
 from neuroscan.network.model import build_model
 from neuroscan.network.preprocess import Preprocessing, preprocess
 from tests.unit.training.packs import write_packs, write_splits
-from training import export, splits, train
+from training import export, folds, splits, train
 from training.cache import Slices, load_slices, normalized
 from training.data import DataPacks
 from training.optimize import cycle
 from training.recipe import Augmentation, Guidance, Phase, Recipe, RecipeError
 from training.refusal import LeakError, read_training_manifest, refuse_overlap
-from training.run import RunFacts, read_history, read_run
+from training.run import RunFacts, read_history, read_run, write_run
 from training.starts import start_model
 from training.trainer import Trainer
 
@@ -158,6 +158,26 @@ def test_a_bundle_says_what_the_masks_taught_in_every_phase() -> None:
     )
 
 
+def test_a_bundle_says_what_it_was_not_validated_on_and_what_trained() -> None:
+    facts = RunFacts("random weights", 8, None, "CPU", "2", (), fold=3, all_stages=True)
+    told = export.training_facts(TINY, facts, {"epoch": 1})
+    assert told["split"] == "patient, train and val without fold 3 of 5 (8 slices)"
+    assert told["schedule"] == (
+        "1 epochs of all stages (from nothing) at 0.001; "
+        "2 epochs of all stages (from nothing) at 0.001"
+    )
+
+
+def test_balanced_epochs_show_every_class_as_often(packs: Path) -> None:
+    run = trainer(packs, dataclasses.replace(TINY, epoch_pictures=4000))
+    run.train_slices = run.train_slices.choose([*range(6), 6, 12, 18])
+    counts = torch.bincount(run.train_slices.labels[run._draw(torch.Generator())])
+    assert len(counts) == 4
+    assert int(counts.min()) > 850
+    run.recipe = dataclasses.replace(TINY, epoch_pictures=None)
+    assert len(run._draw(torch.Generator())) == 9
+
+
 def test_frozen_normalization_keeps_its_statistics(packs: Path) -> None:
     run = trainer(packs, dataclasses.replace(TINY, batch_norm="frozen", phases=TINY.phases[1:]))
     before = run.model.layer4[0].bn1.running_mean.clone()
@@ -195,7 +215,7 @@ def test_a_short_training_learns_its_slices(packs: Path) -> None:
     start = start_model(plain, bundle=None, weights=None, imagenet=False)
     run = Trainer(plain, start.model, two_of_each, validation)
     first, second = (float(run.run_epoch()["train_answer"]) for _ in range(2))
-    assert second < 0.6 * first
+    assert second < 0.8 * first
 
 
 def test_the_commands_train_resume_and_export(own_splits: Path, tmp_path: Path) -> None:
@@ -214,6 +234,14 @@ def test_the_commands_train_resume_and_export(own_splits: Path, tmp_path: Path) 
     arguments.resume = True
     train.main(arguments)
     assert len(read_history(tmp_path / "run" / "history.csv")) == 3
+    described = (tmp_path / "run" / "run.json").read_text()
+    for other, named in (
+        ({"fold": 1}, "fold and another training slices"),
+        ({"minutes": 5.0}, "minutes"),
+    ):
+        with pytest.raises(RecipeError, match=f"a run with another {named}"):
+            train.main(argparse.Namespace(**{**vars(arguments), **other}))
+    assert (tmp_path / "run" / "run.json").read_text() == described
 
     out = tmp_path / "models" / "tiny"
     exporting = argparse.Namespace(folder=tmp_path / "run", name="tiny", version="1.0.0", out=out)
@@ -241,6 +269,30 @@ def test_the_commands_train_resume_and_export(own_splits: Path, tmp_path: Path) 
     assert refuse_overlap(trained_on, unseen, **kept) == 0  # type: ignore[arg-type]
     with pytest.raises(LeakError, match="stand in the bundle's training manifest"):
         refuse_overlap(trained_on, [*unseen, seen[0]], **kept)  # type: ignore[arg-type]
+
+
+def test_the_runs_of_all_folds_are_one_table(tmp_path: Path) -> None:
+    runs = [tmp_path / f"run{fold}" for fold in (2, 1, 3, 4, 5)]
+    for folder in runs:
+        fold = int(folder.name[-1])
+        folder.mkdir()
+        write_run(folder / "run.json", TINY, RunFacts("nothing", 8, None, "CPU", "2", (), fold))
+        torch.save(
+            {"model": {}, "row": {"epoch": 3, "val_accuracy": 0.9 + fold / 100}}, folder / "best.pt"
+        )
+    text = folds.fold_table(folds.read_folds(runs))
+    assert text.splitlines()[-1] == (
+        "| accuracy | 0.9100 | 0.9200 | 0.9300 | 0.9400 | 0.9500 | 0.9300 | 0.0158 |"
+    )
+    with pytest.raises(RecipeError, match="each of the 5 folds is wanted once"):
+        folds.read_folds([*runs[:4], runs[0]])
+    facts = RunFacts("elsewhere", 8, None, "CPU", "2", (), 2)
+    write_run(runs[0] / "run.json", TINY, facts)
+    with pytest.raises(RecipeError, match="not of one recipe and one start"):
+        folds.read_folds(runs)
+    write_run(runs[0] / "run.json", TINY, dataclasses.replace(facts, fold=None))
+    with pytest.raises(RecipeError, match="train it with --fold"):
+        folds.read_folds(runs)
 
 
 def test_the_paper_protocol_starts_from_no_bundle_and_no_brain_weights(tmp_path: Path) -> None:

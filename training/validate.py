@@ -1,4 +1,4 @@
-"""What a network being trained is worth on the validation part: accuracy and pointing game."""
+"""What a network being trained is worth on the validation part: accuracy, and where it looks."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,9 @@ from torchvision.models import ResNet
 
 from neuroscan.network.model import CLASSES
 from neuroscan.network.preprocess import Preprocessing
+from services.spatial.head import head_mask
 from training.cache import Slices, normalized
+from training.data import sample_evenly
 from training.guidance import evidence_maps, forward
 from training.recipe import GUIDED
 
@@ -19,13 +21,18 @@ POINTED = ("layer2", "layer3", "layer4")
 
 @dataclass(frozen=True)
 class Validation:
-    """Shares in 0..1, log loss in nats; `pointing` is by stage, HiRes-CAM of the answer."""
+    """Shares in 0..1, log loss in nats.
+
+    Both by stage, HiRes-CAM of the answer: `pointing` is the share of annotated tumors that hold
+    the peak, `in_head` the mean share of the evidence on healthy slices that lies inside the head.
+    """
 
     accuracy: float
     balanced: float
     log_loss: float
     recall: dict[str, float]
     pointing: dict[str, float]
+    in_head: dict[str, float]
 
     @property
     def both(self) -> float:
@@ -43,6 +50,7 @@ class Validation:
             "val_log_loss": self.log_loss,
             **{f"val_recall_{name}": value for name, value in self.recall.items()},
             **{f"val_pointing_{layer}": value for layer, value in self.pointing.items()},
+            **{f"val_in_head_{layer}": value for layer, value in self.in_head.items()},
             "val_both": self.both,
         }
 
@@ -50,20 +58,37 @@ class Validation:
 def validate(
     model: ResNet, slices: Slices, spec: Preprocessing, batch_size: int, maps: int
 ) -> Validation:
-    """Measure the model, in eval mode, on all slices; maps on at most `maps` that have a mask."""
+    """Measure the model, in eval mode, on all slices.
+
+    Maps on at most `maps` that have a mask, and on half as many healthy ones.
+    """
     model.eval()
-    drawn = torch.nonzero(slices.masks.flatten(1).amax(dim=1) > 127).flatten().tolist()
-    step = max(1.0, len(drawn) / max(1, maps))
-    mapped = {drawn[int(index * step)] for index in range(min(maps, len(drawn)))}
-    plain = [place for place in range(len(slices)) if place not in mapped]
+    drawn = slices.masks.flatten(1).amax(dim=1) > 127
+    tumors = _some(drawn, maps)
+    healthy = _some(slices.labels == CLASSES.index("no_tumor"), maps // 2)
+    plain = sorted(set(range(len(slices))) - set(tumors) - set(healthy))
     logits = torch.empty((len(slices), len(CLASSES)))
-    hits = dict.fromkeys(POINTED, 0.0)
-    for places, with_maps in ((plain, False), (sorted(mapped), True)):
+    pointing, in_head = dict.fromkeys(POINTED, 0.0), dict.fromkeys(POINTED, 0.0)
+
+    def hit(layer: str, found: Tensor, part: Slices) -> None:
+        pointing[layer] += float(peaks_inside(found, part.masks > 127).sum()) / len(tumors)
+
+    def share(layer: str, found: Tensor, part: Slices) -> None:
+        in_head[layer] += float(shares_inside(found, heads(part.pixels)).sum()) / len(healthy)
+
+    for places, note in ((plain, None), (tumors, hit), (healthy, share)):
         for start in range(0, len(places), batch_size):
             some = places[start : start + batch_size]
             part = slices.choose(some)
             batch = normalized(part.pixels.float() / 255, spec)
-            logits[some] = _answer(model, batch, part, hits if with_maps else None)
+            if note is None:
+                with torch.no_grad():
+                    logits[some] = forward(model, batch).logits.float().cpu()
+                continue
+            answers, maps_found = _mapped(model, batch)
+            logits[some] = answers
+            for layer, found in maps_found.items():
+                note(layer, found, part)
     labels = slices.labels.cpu()
     answers = logits.argmax(dim=1)
     recall = {
@@ -76,21 +101,25 @@ def validate(
         balanced=float(np.mean(list(recall.values()))),
         log_loss=float(cross_entropy(logits.double(), labels)),
         recall=recall,
-        pointing={layer: count / max(1, len(mapped)) for layer, count in hits.items()},
+        pointing=pointing,
+        in_head=in_head,
     )
 
 
-def _answer(model: ResNet, batch: Tensor, part: Slices, hits: dict[str, float] | None) -> Tensor:
-    if hits is None:
-        with torch.no_grad():
-            return forward(model, batch).logits.float().cpu()
+def _some(chosen: Tensor, count: int) -> list[int]:
+    """At most `count` places of those that are chosen (N) bool, evenly spread."""
+    places: list[int] = torch.nonzero(chosen).flatten().tolist()
+    return sample_evenly(places, count) if count else []
+
+
+def _mapped(model: ResNet, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Logits (N, classes) on the CPU and each stage's map (N, h, w) of the network's answer."""
     with torch.enable_grad():
         # The first stage that is mapped is a leaf; nothing before it needs a gradient.
         seen = forward(model, batch, len(GUIDED) + 1, POINTED)
         found = evidence_maps(seen, seen.logits.argmax(dim=1), POINTED, second_order=False)
-    for layer, maps in found.items():
-        hits[layer] += float(peaks_inside(maps.detach().float(), part.masks > 127).sum())
-    return seen.logits.detach().float().cpu()
+    maps = {layer: each.detach().float() for layer, each in found.items()}
+    return seen.logits.detach().float().cpu(), maps
 
 
 def peaks_inside(maps: Tensor, masks: Tensor) -> Tensor:
@@ -98,8 +127,27 @@ def peaks_inside(maps: Tensor, masks: Tensor) -> Tensor:
 
     A map without positive evidence points nowhere. Returns (N) bool.
     """
-    size = (masks.shape[-2], masks.shape[-1])
-    positive = maps.clamp_min(0)
-    large = interpolate(positive[:, None], size=size, mode="bilinear")[:, 0].flatten(1)
-    top, places = large.max(dim=1)
+    top, places = _evidence(maps, masks).flatten(1).max(dim=1)
     return masks.flatten(1).gather(1, places[:, None])[:, 0] & (top > 0)
+
+
+def shares_inside(maps: Tensor, masks: Tensor) -> Tensor:
+    """The share (N) of each map's positive evidence in its mask; 0 where it has none."""
+    evidence = _evidence(maps, masks)
+    inside = (evidence * masks).flatten(1).sum(dim=1)
+    return inside / evidence.flatten(1).sum(dim=1).clamp_min(1e-12)
+
+
+def heads(pixels: Tensor) -> Tensor:
+    """Where the head is in slices (N, S, S) uint8, bool; everywhere where none is found."""
+    found = []
+    for one in pixels.cpu().numpy():
+        head = head_mask(one)
+        found.append(np.ones(one.shape, dtype=np.bool_) if head is None else head)
+    return torch.from_numpy(np.stack(found)).to(pixels.device)
+
+
+def _evidence(maps: Tensor, masks: Tensor) -> Tensor:
+    """The maps' (N, h, w) positive part at the masks' size, bilinear."""
+    size = (masks.shape[-2], masks.shape[-1])
+    return interpolate(maps.clamp_min(0)[:, None], size=size, mode="bilinear")[:, 0]

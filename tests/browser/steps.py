@@ -14,6 +14,22 @@ from services.reports.wording import METHOD_NAMES
 # A scan, and what a scan holds below its own address is not meant.
 SCAN = re.compile(r"/v1/scans/[0-9a-f-]{36}(\?.*)?$")
 
+# A stream of events that a test makes: `source` is the newest.
+EVENTS_BY_HAND = """
+window.EventSource = class extends EventTarget {
+  static CLOSED = 2;
+  readyState = 1;
+  constructor() {
+    super();
+    window.source = this;
+    setTimeout(() => this.onopen?.(new Event("open")));
+  }
+  close() {
+    this.readyState = 2;
+  }
+};
+"""
+
 # The method that the shipped network's maps are made with, and one that is made when asked for.
 DEFAULT_METHOD = METHOD_NAMES[
     CamMethod(json.loads((SHIPPED_BUNDLE / "bundle.json").read_text())["explanation"]["method"])

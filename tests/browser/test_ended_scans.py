@@ -1,11 +1,13 @@
 """A scan that failed or was canceled waits for nothing, and says what is so."""
 
+import json
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import SCAN, change_answers, go
+from tests.browser.steps import EVENTS_BY_HAND, SCAN, change_answers, go
 
 
 def end_early(scan: dict[str, Any], state: str, *, classified: bool) -> None:
@@ -37,20 +39,18 @@ def test_an_ended_scan_waits_for_nothing(
 
 
 def test_a_scan_that_is_canceled_while_it_is_looked_at_stops_waiting(
-    page: Page, completed: str
+    page: Page, api: httpx.Client, completed: str
 ) -> None:
-    canceled = False
-
-    def change(scan: dict[str, Any]) -> None:
-        end_early(scan, "canceled" if canceled else "received", classified=False)
-        scan["version"] += canceled
-
-    page.route("**/events", lambda route: route.fulfill(status=204))
-    change_answers(page, SCAN, change)
-    go(page, f"/scans/{completed}")
+    page.evaluate(EVENTS_BY_HAND)
+    change_answers(page, SCAN, lambda scan: end_early(scan, "received", classified=False))
+    page.evaluate("path => { location.hash = path }", f"/scans/{completed}")
     verdict = page.locator(".verdict-card")
     expect(verdict).to_contain_text("Waiting")
-    canceled = True
+    scan = api.get(f"/v1/scans/{completed}").json()
+    end_early(scan, "canceled", classified=False)
+    page.evaluate(
+        "data => source.dispatchEvent(new MessageEvent('snapshot', { data }))", json.dumps(scan)
+    )
     expect(verdict).to_contain_text("The scan ended before it was classified.")
     expect(verdict).not_to_contain_text("Waiting")
     expect(page.locator(".legend")).to_contain_text("was canceled")

@@ -7,22 +7,7 @@ import httpx
 from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Seat, submit
-from tests.browser.steps import SCAN, choose_file, go, wait_for_result
-
-_EVENTS = """
-window.EventSource = class extends EventTarget {
-  static CLOSED = 2;
-  readyState = 1;
-  constructor() {
-    super();
-    window.source = this;
-    setTimeout(() => this.onopen?.(new Event("open")));
-  }
-  close() {
-    this.readyState = 2;
-  }
-};
-"""
+from tests.browser.steps import EVENTS_BY_HAND, SCAN, choose_file, go, wait_for_result
 
 
 def test_too_many_requests_are_waited_out(seat: Seat, samples: list[Path]) -> None:
@@ -49,7 +34,7 @@ def test_too_many_requests_are_waited_out(seat: Seat, samples: list[Path]) -> No
 def test_the_end_comes_while_a_question_is_open_that_fails(seat: Seat, samples: list[Path]) -> None:
     page = seat.page
     seat.watch.server_may_be_away = True
-    page.evaluate(_EVENTS)
+    page.evaluate(EVENTS_BY_HAND)
     held: list[Route] = []
 
     def answer(route: Route) -> None:

@@ -12,6 +12,7 @@ export function openDialog(title, build, { wide = false, light = true } = {}) {
     const id = newId("dialog");
     let result = null;
     let held = false;
+    const ending = new AbortController();
     const close = (value = null) => {
       result = value;
       dialog.close();
@@ -26,9 +27,12 @@ export function openDialog(title, build, { wide = false, light = true } = {}) {
     );
     const keep = (event) => held && event.preventDefault();
     dialog.addEventListener("cancel", keep);
-    // A browser lets only one `cancel` in a row be prevented.
-    dialog.addEventListener("keydown", (event) => event.key === "Escape" && keep(event));
+    // A browser lets only one `cancel` in a row be prevented; and a button that was disabled loses
+    // the focus, so that the key reaches the document alone.
+    const onKey = (event) => event.key === "Escape" && keep(event);
+    document.addEventListener("keydown", onKey, { signal: ending.signal });
     dialog.addEventListener("close", () => {
+      ending.abort();
       dialog.remove();
       resolve(result);
     });
@@ -83,6 +87,7 @@ export function formDialog(title, fields, { action, send, danger = false }) {
           } catch (error) {
             replace(problem, words(error));
             setSending(false);
+            if (!form.contains(document.activeElement)) button.focus();
           }
         },
       },

@@ -142,6 +142,14 @@ def test_a_bad_end_takes_back_only_what_its_own_request_brought(desk: Desk) -> N
     assert rows(desk, Batch) == 1
 
 
+def test_a_picture_that_came_twice_is_taken_back_too(desk: Desk) -> None:
+    files = [(f"{number}.png", PICTURES[0]) for number in range(4)]
+    off = [*form(files, patient_id=add_patient(desk))[:-1], text("notes", "late"), END]
+    with pytest.raises(InvalidRequest):
+        desk.send(off, by=CLINICIAN)
+    assert_nothing_was_made(desk)
+
+
 def test_too_many_files_are_refused_and_those_before_stay(desk: Desk) -> None:
     desk.limits = Limits(files=3)
     upload = desk.upload()

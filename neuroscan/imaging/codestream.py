@@ -21,6 +21,7 @@ from pydicom.uid import (
 
 from neuroscan.contracts.problems import BadImage, TruncatedImage
 from neuroscan.imaging.jpeg import EOI, segments
+from neuroscan.imaging.limits import DECODER_ERRORS
 
 _Span = tuple[int, int]
 _Texts = Callable[[bytes], Iterator[_Span]]
@@ -40,7 +41,7 @@ def blank_comments(encapsulated: bytes, syntax: UID, frames: int) -> bytes:
     """Encapsulated pixel data (PS3.5, A.4), of the same length, without free text in its frames.
 
     What is neither JPEG, JPEG-LS nor JPEG 2000 by its transfer syntax stays as it is. Raises
-    `BadImage` for a frame that does not follow its syntax, and `ValueError` without as many frames.
+    `BadImage` for a frame that does not follow its syntax, and where there are too few of them.
     """
     texts = _texts_by(syntax)
     if texts is None:
@@ -72,7 +73,11 @@ def _frames(encapsulated: bytes, frames: int) -> Iterator[list[_Span]]:
     fragments = _fragments(encapsulated)
     # The first item is the offset table.
     next(fragments, None)
-    for frame in generate_fragmented_frames(encapsulated, number_of_frames=frames):
+    try:
+        shared_out = list(generate_fragmented_frames(encapsulated, number_of_frames=frames))
+    except DECODER_ERRORS:
+        raise BadImage from None
+    for frame in shared_out:
         yield [span for _, span in zip(frame, fragments, strict=False)]
 
 

@@ -102,7 +102,7 @@ def test_whatever_is_changed_the_length_stays(changes: list[tuple[int, int]]) ->
     value = bytearray(encapsulate([encode(gradient(), "JPEG")]))
     for at, byte in changes:
         value[at] = byte
-    with contextlib.suppress(BadImage, ValueError):
+    with contextlib.suppress(BadImage):
         assert len(blank_comments(bytes(value), JPEGBaseline8Bit, 1)) == len(value)
 
 

@@ -31,7 +31,8 @@ class Provider:
         self.asked = 0
 
     def open_with_token(self, text: str) -> None:
-        self.go.wait(20)
+        self.asked += 1
+        self.go.wait(40)
         raise Unauthenticated(f"{len(text)} characters are no token.")
 
 
@@ -80,6 +81,9 @@ async def held_by(call: Call, provider: Provider, **services: object) -> tuple[i
     async with gateway(**services) as client, anyio.create_task_group() as tasks:
         for _ in range(CALLERS):
             tasks.start_soon(one, client)
+        with anyio.move_on_after(20):
+            while not provider.asked:
+                await anyio.sleep(0.05)
         await anyio.sleep(1)
         threads = current_default_thread_limiter()
         # Each takes one for a moment, when it is let in.

@@ -308,7 +308,7 @@ def test_what_is_left_of_a_batch_spends_nothing_once_the_engine_is_given_up(
     answers = [batcher.submit(tensor(POISON)) for _ in range(count)]
     engine.go.set()
     assert first.result(5).distance == 1
-    ends = [type(answer.exception(5)) for answer in answers]
+    ends = [type(answer.exception(60)) for answer in answers]
     assert ends == [StageFailed] * FAILURES_MAX + [Unavailable] * 4
     assert engine.sizes == [1, count] + [1] * FAILURES_MAX
     batcher.close(1)

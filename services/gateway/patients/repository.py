@@ -49,7 +49,9 @@ def delete_patient(session: Session, patient_id: str) -> list[str] | None:
     found = select(Patient.id).where(Patient.id == patient_id).with_for_update()
     if session.exec(found).one_or_none() is None:
         return None
-    scan_ids = list(session.exec(select(Scan.id).where(Scan.patient_id == patient_id)))
+    # In the order of ids, as all do who lock many scans.
+    scans = select(Scan.id).where(Scan.patient_id == patient_id).order_by(col(Scan.id))
+    scan_ids = list(session.exec(scans.with_for_update()))
     order_erasures(session, scan_ids)
     order_erasures_below(session, [patient_prefix(patient_id)])
     session.execute(delete(Patient).where(col(Patient.id) == patient_id))

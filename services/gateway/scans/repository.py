@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func
+from sqlalchemy import func, or_
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, delete, select
@@ -103,12 +103,22 @@ def version_of(session: Session, scan_id: str, by: Principal) -> tuple[int, str]
 
 
 def first_of_picture(session: Session, patient_id: str, sha256: str) -> str | None:
-    """The patient's first scan of the same bytes, also where another is being taken in now."""
+    """The patient's first scan of the same bytes, also where another is being taken in now.
+
+    It can't be deleted before the transaction ends: where it is being deleted, this waits, and
+    finds the one that takes its place.
+    """
     session.execute(
         select(func.pg_advisory_xact_lock(func.hashtextextended(f"{patient_id} {sha256}", 0)))
     )
-    query = select(Scan.id).where(Scan.patient_id == patient_id, Scan.sha256 == sha256)
-    return session.exec(query.order_by(col(Scan.id)).limit(1)).one_or_none()
+    query = (
+        select(Scan.id)
+        .where(Scan.patient_id == patient_id, Scan.sha256 == sha256)
+        .order_by(col(Scan.duplicate_of).is_not(None), col(Scan.id))
+        .limit(1)
+        .with_for_update(read=True, key_share=True)
+    )
+    return session.exec(query).one_or_none()
 
 
 def newest_reviews(session: Session, scan_ids: list[str]) -> dict[str, Review]:
@@ -143,22 +153,31 @@ def list_scans(
 
 
 def delete_scan(session: Session, scan_id: str) -> bool:
-    """Remove a scan's rows and order the erasure of its objects; False when there was none.
+    """As `delete_scans`, of one; False when there was none."""
+    return bool(delete_scans(session, [scan_id]))
 
-    Where others are marked as the same picture, the oldest of them becomes the first.
+
+def delete_scans(session: Session, scan_ids: Sequence[str]) -> list[str]:
+    """Remove scans' rows and order the erasure of their objects; the ids of those there were.
+
+    Where others that stay are marked as the same picture, the oldest of them becomes the first.
     """
-    copies = select(Scan).where(Scan.duplicate_of == scan_id).order_by(col(Scan.id))
-    heir = None
-    for copy in session.exec(copies.with_for_update()).all():
-        copy.duplicate_of = heir
-        heir = heir or copy.id
+    going, marked = col(Scan.id).in_(scan_ids), col(Scan.duplicate_of).in_(scan_ids)
+    # In the order of ids, as all do who lock many scans, so that none waits for another in a ring.
+    by_id = select(Scan.id).order_by(col(Scan.id)).with_for_update()
+    if not session.exec(by_id.where(or_(going, marked))).all():
+        return []
+    # Nobody marks another copy from here on. One that came during the wait is seen only now.
+    copies = select(Scan).where(marked, ~going).order_by(col(Scan.id)).with_for_update()
+    heirs: dict[str | None, str] = {}
+    for copy in session.exec(copies.execution_options(populate_existing=True)).all():
+        first, copy.duplicate_of = copy.duplicate_of, heirs.get(copy.duplicate_of)
+        heirs.setdefault(first, copy.id)
         changed(session, copy, None)
     session.flush()
-    gone = session.execute(delete(Scan).where(col(Scan.id) == scan_id).returning(col(Scan.id)))
-    if gone.scalar_one_or_none() is None:
-        return False
-    order_erasures(session, [scan_id])
-    return True
+    gone = list(session.execute(delete(Scan).where(going).returning(col(Scan.id))).scalars())
+    order_erasures(session, gone)
+    return gone
 
 
 def order_erasures(session: Session, scan_ids: Sequence[str]) -> None:

@@ -249,6 +249,15 @@ def test_only_the_second_lease_that_runs_out_spends_an_attempt(engine: Engine) -
     assert scan_row(engine, scan_id).state == ScanState.FAILED
 
 
+def test_a_failure_of_its_own_says_nothing_of_workers(engine: Engine) -> None:
+    scan_id = add_scan(engine)
+    classify(engine, scan_id)
+    fail(engine, scan_id, 1, StageFailed())
+    run_out(engine, scan_id, StageRef(scan_id, StageName.EXPLAIN))
+    # The first worker that is lost spends none, whatever went wrong before.
+    assert stage_row(engine, scan_id, StageName.EXPLAIN).attempt == 2
+
+
 def test_only_the_second_time_that_a_service_ends_over_it_spends_an_attempt(engine: Engine) -> None:
     scan_id = add_scan(engine)
     ref = StageRef(scan_id, StageName.CLASSIFY)

@@ -6,7 +6,7 @@ import httpx
 from sqlalchemy import update
 from sqlmodel import Session, col
 
-from neuroscan.contracts.enums import Plane, Role
+from neuroscan.contracts.enums import Plane, Role, TumorClass
 from neuroscan.contracts.geometry import Geometry
 from services.gateway.auth.principal import Principal
 from services.gateway.db.tables import Scan
@@ -66,6 +66,16 @@ def test_the_trend_keeps_the_newest_by_acquisition(pipeline: Pipeline) -> None:
     with Session(pipeline.engine) as session:
         found = repository.trend_scans(session, patient_id, 2)
     assert {scan.scan_id for scan in found} == {by_day[1], by_day[2]}
+
+
+def test_a_point_holds_the_classes_that_are_possible(pipeline: Pipeline) -> None:
+    patient_id = add_patient(pipeline.engine)
+    scan_id = add_scan(pipeline.engine, patient_id=patient_id)
+    complete(pipeline.engine, scan_id, TumorClass.MENINGIOMA, TumorClass.PITUITARY)
+    patients = PatientService(pipeline, ScanService(pipeline))
+    answer = patients.history(patient_id, READER, cursor=None, limit=1)
+    (point,) = History.model_validate_json(answer).trend.points
+    assert point.prediction_set == [TumorClass.MENINGIOMA, TumorClass.PITUITARY]
 
 
 def test_a_submitter_may_not_send_a_scan_of_a_patient(api: httpx.Client) -> None:

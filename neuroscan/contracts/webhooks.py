@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from neuroscan import NOTICE
 from neuroscan.contracts.base import Contract
 from neuroscan.contracts.enums import DeliveryFault, DeliveryState, Role, ScanState, TumorClass
 from neuroscan.contracts.results import PossibleClasses
@@ -79,6 +80,7 @@ class Notice(Contract):
     type: Literal["scan.state_changed"] = "scan.state_changed"
     created_at: datetime
     data: NoticeData
+    notice: str = NOTICE
 
 
 class DeliveryView(Contract):

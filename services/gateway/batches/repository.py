@@ -39,6 +39,7 @@ class ItemRow:
     state: str | None
     label: str | None
     confidence: float | None
+    prediction_set: list[str] | None
     input_accepted: bool | None
     failure: Json | None
 
@@ -118,6 +119,7 @@ def items_of(session: Session, batch_id: str) -> list[ItemRow]:
             col(Scan.state),
             col(Scan.label),
             cast(found[("classification", "confidence")].astext, Float),
+            found[("classification", "prediction_set")],
             found[("input_check", "accepted")].as_boolean(),
             col(failed.problem),
         )

@@ -77,6 +77,7 @@ def trend_scans(session: Session, patient_id: str, limit: int) -> list[TrendScan
             newest.c.label,
             newest.c.geometry,
             found.c.output["classification"]["confidence"].as_float(),
+            found.c.output["classification"]["prediction_set"],
             found.c.output["input_check"]["accepted"].as_boolean(),
             shown.c.output["explanation"]["region"]["area_px"].as_integer(),
         ).select_from(newest.join(found, sa.true()).join(shown, sa.true()))
@@ -98,6 +99,7 @@ def _trend_scan(
     label: str,
     geometry: Json,
     confidence: float,
+    prediction_set: list[str],
     accepted: bool,
     area_px: int | None,
 ) -> TrendScan:
@@ -107,6 +109,7 @@ def _trend_scan(
         at=at,
         label=TumorClass(label),
         confidence=confidence,
+        prediction_set=[TumorClass(name) for name in prediction_set],
         accepted=accepted,
         plane=where.plane,
         spacing_source=where.source,

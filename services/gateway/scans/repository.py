@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Self
 
-from sqlalchemy import func, or_
+from sqlalchemy import ColumnElement, func, or_
 from sqlalchemy.dialects.postgresql import distinct_on, insert
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import Session, col, delete, select
 
 from neuroscan.contracts.enums import StageName
 from neuroscan.contracts.problems import NotFound
 from neuroscan.ids import first_id_at
 from services.gateway.auth.principal import Principal
-from services.gateway.db.tables import Erasure, Review, Scan, Stage, now
+from services.gateway.db.tables import OWN_TRACK, Erasure, Review, Scan, Stage, now
 from services.gateway.pipeline.keys import scan_prefix
 from services.gateway.pipeline.ledger import changed
 
@@ -23,7 +24,10 @@ _ID_BEFORE_ROW = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class ScanFilter:
-    """What a list is narrowed to."""
+    """What a list is narrowed to.
+
+    `label` leaves out pictures that the input check turned away: theirs says nothing.
+    """
 
     patient_id: str | None = None
     state: str | None = None
@@ -40,6 +44,19 @@ class ScanFilter:
             "reference": self.reference,
             "created_after": self.created_after.isoformat() if self.created_after else None,
         }
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a scan stands in its patient's history."""
+
+    at: datetime
+    scan_id: str
+
+    @classmethod
+    def of(cls, scan: Scan) -> Self:
+        """A scan's place."""
+        return cls(scan.acquired_at or scan.created_at, scan.id)
 
 
 @dataclass(frozen=True)
@@ -143,6 +160,8 @@ def list_scans(
         wanted = getattr(filters, column)
         if wanted is not None:
             query = query.where(getattr(Scan, column) == wanted)
+    if filters.label is not None:
+        query = query.where(~turned_away(col(Scan.id)))
     if filters.created_after is not None:
         # Ids sort by time: the list ends there, instead of looking at everything that is older.
         since = first_id_at(filters.created_after - _ID_BEFORE_ROW)
@@ -150,6 +169,28 @@ def list_scans(
     if after_id is not None:
         query = query.where(col(Scan.id) < after_id)
     return list(session.exec(query))
+
+
+def history_of(session: Session, patient_id: str, *, after: Place | None, limit: int) -> list[Scan]:
+    """A patient's scans by date of acquisition, else of arrival, newest first, after a place."""
+    at = func.coalesce(col(Scan.acquired_at), col(Scan.created_at))
+    query = select(Scan).where(Scan.patient_id == patient_id)
+    if after is not None:
+        # The first condition alone is what the index begins at.
+        query = query.where(at <= after.at, or_(at < after.at, col(Scan.id) < after.scan_id))
+    return list(session.exec(query.order_by(at.desc(), col(Scan.id).desc()).limit(limit)))
+
+
+def turned_away(scan_id: Mapped[str]) -> ColumnElement[bool]:
+    """Whether the input check turned a scan's picture away; false where it is not classified."""
+    accepted = col(Stage.output)[("input_check", "accepted")].as_boolean()
+    classify = select(Stage.name).where(
+        Stage.scan_id == scan_id,
+        Stage.track == OWN_TRACK,
+        Stage.name == StageName.CLASSIFY,
+        accepted.is_(False),
+    )
+    return classify.exists()
 
 
 def delete_scan(session: Session, scan_id: str) -> bool:

@@ -98,14 +98,18 @@ def region(scan: ScanView | None) -> str:
 
 
 def area(scan: ScanView | None) -> str:
-    """The region's area: in cm² where pixels have a size, else in pixels; a dash as in `region`."""
+    """The region's area: in cm² where file or sender state the spacing, else in pixels.
+
+    A dash as in `region`.
+    """
     if scan is None or scan.explanation is None or not shows_lesion(scan):
         return NOTHING
     if scan.explanation.region is None:
         return NOTHING
     area_px = scan.explanation.region.area_px
     geometry = scan.image.geometry
-    if geometry.row_mm is None or geometry.column_mm is None:
+    stated = geometry.source.stated
+    if not stated or geometry.row_mm is None or geometry.column_mm is None:
         return f"{area_px} px"
     return f"{area_px * geometry.row_mm * geometry.column_mm / 100:.1f} cm²"
 

@@ -9,7 +9,7 @@ from neuroscan import NOTICE
 from neuroscan.contracts.base import Contract
 from neuroscan.contracts.enums import ScanState, TumorClass
 from neuroscan.contracts.problems import Problem
-from neuroscan.contracts.results import Fraction
+from neuroscan.contracts.results import Fraction, PossibleClasses
 
 BATCH_FILES_MAX = 500
 BATCH_BYTES_MAX = 2 * 1024**3
@@ -36,7 +36,7 @@ class BatchItemView(Contract):
     """One file: the scan that it became, or the problem with it.
 
     `file` is the name as the sender gave it. `label` and `confidence` say nothing of a picture
-    whose `input_accepted` is false.
+    whose `input_accepted` is false. `prediction_set` is null until there is a class.
     """
 
     position: int
@@ -45,6 +45,7 @@ class BatchItemView(Contract):
     state: ItemState
     label: TumorClass | None
     confidence: Fraction | None
+    prediction_set: PossibleClasses | None = None
     input_accepted: bool | None = Field(
         description="False: the input check turned the picture away"
     )

@@ -40,7 +40,10 @@ class ExplainTask(StageTask):
 
 
 class MeasureTask(StageTask):
-    """Derive the ten parameters from the slice and the region's mask."""
+    """Derive the ten parameters from the slice and the region's mask.
+
+    `prediction_set` is empty where the sender does not know it.
+    """
 
     stage: Literal[StageName.MEASURE] = StageName.MEASURE
     slice_key: str
@@ -51,6 +54,7 @@ class MeasureTask(StageTask):
     label: TumorClass
     confidence: float = Field(ge=0, le=1)
     calibrated: bool
+    prediction_set: list[TumorClass] = Field(default_factory=list)
     input_accepted: bool
 
 

@@ -4,7 +4,7 @@ import unicodedata
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
 from neuroscan.contracts.base import LEFT_OUT, Contract
@@ -23,6 +23,11 @@ def composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+def _composed_first(value: object) -> object:
+    # Before anything is counted: a few letters take more room in form C.
+    return composed(value) if isinstance(value, str) else value
+
+
 def _not_to_come(day: date) -> date:
     # Somewhere on earth it is tomorrow already.
     if day > datetime.now(UTC).date() + timedelta(days=1):
@@ -33,12 +38,12 @@ def _not_to_come(day: date) -> date:
 RecordNumber = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=_SAYS_SOMETHING),
-    AfterValidator(composed),
+    BeforeValidator(_composed_first),
 ]
 PersonName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_SAYS_SOMETHING),
-    AfterValidator(composed),
+    BeforeValidator(_composed_first),
 ]
 BirthDate = Annotated[Day, AfterValidator(_not_to_come)]
 Notes = Annotated[str, StringConstraints(max_length=4000, pattern=_STORABLE)]

@@ -8,6 +8,10 @@ from neuroscan.contracts.base import Contract
 from neuroscan.contracts.enums import CamMethod, RegionSource, TumorClass
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+PossibleClasses = Annotated[
+    list[TumorClass],
+    Field(description="The classes that the network can't rule out, the likeliest first"),
+]
 
 
 class ModelFacts(Contract):
@@ -46,7 +50,7 @@ class Classification(Contract):
     label: TumorClass
     confidence: Fraction
     probabilities: Probabilities
-    prediction_set: list[TumorClass] = Field(min_length=1)
+    prediction_set: PossibleClasses = Field(min_length=1)
     coverage: Fraction
     calibrated: bool
     elapsed_ms: float = Field(ge=0)

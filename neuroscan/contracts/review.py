@@ -37,7 +37,8 @@ class Correction(Contract):
 class Agreement(Contract):
     """Readers' agreement with the network; of each scan its newest review counts.
 
-    `by_month` begins with the newest month; months and classes without a review are left out.
+    `by_month` begins with the newest month; months and classes without a review are left out, and
+    so are pictures that the input check turned away.
     """
 
     by_month: list[MonthlyAgreement]

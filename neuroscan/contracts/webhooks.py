@@ -5,8 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from neuroscan import NOTICE
 from neuroscan.contracts.base import Contract
 from neuroscan.contracts.enums import DeliveryFault, DeliveryState, Role, ScanState, TumorClass
+from neuroscan.contracts.results import PossibleClasses
 
 FINAL_STATES = tuple(state for state in ScanState if state.final)
 WEBHOOKS_MAX = 20
@@ -56,12 +58,18 @@ class WebhookList(Contract):
 
 
 class NoticeData(Contract):
-    """What a notice tells of a scan; never who the patient is."""
+    """What a notice tells of a scan; never who the patient is.
+
+    `label`, `prediction_set` and `input_accepted` are missing until the scan is classified; the
+    first says nothing of a picture whose `input_accepted` is false.
+    """
 
     scan_id: str
     state: ScanState
     version: int
     label: TumorClass | None = None
+    prediction_set: PossibleClasses | None = None
+    input_accepted: bool | None = None
     links: dict[str, str]
 
 
@@ -72,6 +80,7 @@ class Notice(Contract):
     type: Literal["scan.state_changed"] = "scan.state_changed"
     created_at: datetime
     data: NoticeData
+    notice: str = NOTICE
 
 
 class DeliveryView(Contract):

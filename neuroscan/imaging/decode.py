@@ -108,7 +108,7 @@ def _read_dicom(content: bytes, _: ImageFormat, frame: int | None) -> _Contents:
     file = read_dicom(content)
     layout = pixel_layout(file)
     chosen = _choose_frame(frame, layout.frames)
-    clean = deidentify(file, layout.native_bytes)
+    clean = deidentify(file, layout)
     spacing_mm = dicom_geometry.pixel_spacing_mm(clean, chosen)
     geometry = Geometry()
     if spacing_mm is not None:

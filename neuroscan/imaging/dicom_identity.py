@@ -19,6 +19,7 @@ from pydicom.uid import UID, SecondaryCaptureImageStorage, generate_uid
 
 from neuroscan.imaging.codestream import blank_comments
 from neuroscan.imaging.dicom_file import PIXEL_TAGS, DicomFile
+from neuroscan.imaging.dicom_pixels import PixelLayout
 from neuroscan.imaging.dicom_values import code, text
 from neuroscan.imaging.limits import DECODER_ERRORS
 
@@ -114,7 +115,13 @@ _TERMS = {
         "NONE", "M", "P", "R", "I", "ND", "NORM", "SE", "FFE", "IR", "MPR", "MIP",
     ),
     "Modality": (
-        "MR", "CT", "PT", "NM", "US", "XA", "CR", "DX", "MG", "RF", "XC", "OT", "SC", "SEG",
+        "ANN", "AR", "ASMT", "AU", "BDUS", "BI", "BMD", "CFM", "CR", "CT", "CTPROTOCOL", "DG",
+        "DMS", "DOC", "DX", "ECG", "EEG", "EMG", "EOG", "EPS", "ES", "FID", "GM", "HC", "HD", "IO",
+        "IOL", "IVOCT", "IVUS", "KER", "KO", "LEN", "LS", "M3D", "MG", "MR", "NM", "OAM", "OCT",
+        "OP", "OPM", "OPT", "OPTBSV", "OPTENF", "OPV", "OSS", "OT", "PA", "PLAN", "POS", "PR", "PT",
+        "PX", "REG", "RESP", "RF", "RG", "RTDOSE", "RTIMAGE", "RTINTENT", "RTPLAN", "RTRAD",
+        "RTRECORD", "RTSEGANN", "RTSTRUCT", "RWV", "SC", "SEG", "SM", "SMR", "SR", "SRF", "STAIN",
+        "TEXTUREMAP", "TG", "US", "VA", "XA", "XAPROTOCOL", "XC",
     ),
     "ScanningSequence": ("SE", "IR", "GR", "EP", "RM"),
     "SequenceVariant": ("SK", "MTC", "SS", "TRSS", "SP", "MP", "OSP", "TOF", "NONE"),
@@ -123,11 +130,12 @@ _TERMS = {
 }  # fmt: skip
 
 
-def deidentify(file: DicomFile, pixel_bytes: int | None) -> Dataset:
+def deidentify(file: DicomFile, layout: PixelLayout) -> Dataset:
     """A data set with the listed attributes, fresh UIDs, its file meta group, and the pixels.
 
-    Encapsulated pixels lose the comments in their frames (`codestream`); native ones end at
-    `pixel_bytes`, since what follows is no picture.
+    Encapsulated pixels lose the comments in their frames (`codestream`); native ones end where
+    their layout says, since what follows is no picture. Raises `BadImage` for a compressed frame
+    that can't be read.
     """
     clean = _allowed(file.header)
     sop_class = UID(text(file.header, "SOPClassUID") or SecondaryCaptureImageStorage)
@@ -141,7 +149,7 @@ def deidentify(file: DicomFile, pixel_bytes: int | None) -> Dataset:
     meta.MediaStorageSOPInstanceUID = clean.SOPInstanceUID
     meta.TransferSyntaxUID = file.transfer_syntax
     clean.file_meta = meta
-    clean.add(_pixel_element(file, pixel_bytes))
+    clean.add(_pixel_element(file, layout))
     return clean
 
 
@@ -158,14 +166,14 @@ def to_bytes(clean: Dataset) -> bytes:
     return target.getvalue()
 
 
-def _pixel_element(file: DicomFile, pixel_bytes: int | None) -> DataElement:
+def _pixel_element(file: DicomFile, layout: PixelLayout) -> DataElement:
     encapsulated = file.transfer_syntax.is_encapsulated
     vr = {"FloatPixelData": "OF", "DoubleFloatPixelData": "OD"}.get(file.pixel_keyword)
     if vr is None:
         vr = "OB" if encapsulated or file.pixel_vr == "OB" else "OW"
-    value = file.pixel_value[:pixel_bytes]
+    value = file.pixel_value[: layout.native_bytes]
     if encapsulated:
-        value = blank_comments(value)
+        value = blank_comments(value, file.transfer_syntax, layout.frames)
     if len(value) % 2:
         value += b"\x00"
     element = DataElement(PIXEL_TAGS[file.pixel_keyword], vr, value)

@@ -164,8 +164,7 @@ def _check_codestream(elements: Dataset, layout: PixelLayout, frame: int) -> Non
 
 def _jpeg2000_size(stream: bytes) -> tuple[int, int] | None:
     # The image area of the SIZ segment (ITU-T T.800, A.5.1), which follows the start marker.
-    start = stream.find(_SOC_SIZ)
-    if start < 0 or len(stream) < start + 24:
+    if not stream.startswith(_SOC_SIZ) or len(stream) < 24:
         return None
-    width, height, left, top = struct.unpack_from(">4I", stream, start + 8)
+    width, height, left, top = struct.unpack_from(">4I", stream, 8)
     return width - left, height - top

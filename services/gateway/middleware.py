@@ -182,10 +182,11 @@ def _route(scope: Scope) -> str:
 
 
 def _loggable_path(scope: Scope, status: int) -> str:
-    # A path that led nowhere may hold anything, a name among it; a route's own holds ids only.
-    checked = status not in (HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+    # Whatever was not answered may hold anything in its path, a name among it. Where the request
+    # came through, its route has checked the path's parts; else only ids are known to name nobody.
+    came_through = status < HTTPStatus.BAD_REQUEST
     holds_ids = all(_ID.fullmatch(str(value)) for value in scope.get("path_params", {}).values())
-    return scope["path"] if "route" in scope and (checked or holds_ids) else _route(scope)
+    return scope["path"] if "route" in scope and (came_through or holds_ids) else _route(scope)
 
 
 def _site(origin: str) -> str | None:

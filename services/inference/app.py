@@ -64,8 +64,8 @@ class Service:
         self.batcher = Batcher(engine, settings, self.metrics, broken=end_process)
 
     def decode(self, content: bytes) -> Tensor:
-        """The network's input (1, 3, S, S) of a PNG; raises `BadImage`."""
-        return self.engine.prepare(read_slice_png(content))
+        """The network's input (1, 3, S, S) of a PNG; raises `BadImage`, `Unavailable`."""
+        return self.batcher.prepare(read_slice_png(content))
 
 
 def build_app(settings: InferenceSettings, engine: Engine | None = None) -> FastAPI:

@@ -16,9 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
-from neuroscan.contracts.problems import Overloaded, StageFailed, Unavailable
+from neuroscan.contracts.problems import BadImage, Overloaded, StageFailed, Unavailable
 from neuroscan.settings import InferenceSettings
 from neuroscan.telemetry import get_logger
 from services.inference.engine import Engine, Prediction
@@ -91,6 +93,7 @@ class Batcher:
         self._warm = 0
         self._at_work = 0
         self._failures = 0
+        self._given_up = False
         self._broken = broken
         self._runners = [
             threading.Thread(target=self._run, name=f"model-{number}", daemon=True)
@@ -124,6 +127,20 @@ class Batcher:
         if announced.open:
             announced.open = False
             self._coming -= 1
+
+    def prepare(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """The network's input (1, 3, S, S) of a slice (H, W), made in the caller's thread.
+
+        Raises `BadImage`, and `Unavailable` when the engine could not make it.
+        """
+        try:
+            return self._engine.prepare(pixels)
+        except BadImage:
+            raise
+        except Exception as error:
+            log.exception("slice.not_prepared", error=type(error).__name__)
+            self._has_failed()
+            raise Unavailable("The network could not take the slice.", retry_after_s=2) from error
 
     def submit(self, tensor: Tensor, announced: Announced | None = None) -> "Future[Prediction]":
         """Queue a preprocessed slice (1, 3, S, S), perhaps one that was announced.
@@ -188,7 +205,18 @@ class Batcher:
             if self._state not in (BatcherState.WARMING, BatcherState.READY):
                 return
             self._state = BatcherState.FAILED
+            self._given_up = True
         self._broken()
+
+    def _has_failed(self) -> None:
+        """Count a slice that the engine failed on by itself; give the engine up after too many."""
+        self._metrics.rejected("failed")
+        with self._gate:
+            self._failures += 1
+            failures = self._failures
+        if failures >= FAILURES_MAX:
+            log.error("engine.broken", failures=failures)
+            self._give_up()
 
     def _is_warm(self) -> None:
         with self._gate:
@@ -230,8 +258,7 @@ class Batcher:
     def _still_wanted(self, item: _Item) -> bool:
         if not item.answer.set_running_or_notify_cancel():
             return False
-        if self._state is BatcherState.FAILED:
-            item.answer.set_exception(Unavailable("The network is broken.", retry_after_s=2))
+        if self._is_refused(item):
             return False
         if time.monotonic() < item.deadline:
             return True
@@ -240,6 +267,11 @@ class Batcher:
             Unavailable("The slice waited too long for the network.", retry_after_s=2)
         )
         return False
+
+    def _is_refused(self, item: _Item) -> bool:
+        if self._given_up:
+            item.answer.set_exception(Unavailable("The network is broken.", retry_after_s=2))
+        return self._given_up
 
     def _answer(self, batch: Sequence[_Item]) -> None:
         if not batch:
@@ -250,16 +282,14 @@ class Batcher:
             log.exception("batch.failed", size=len(batch), error=type(error).__name__)
             if len(batch) > 1:
                 for item in batch:
-                    self._answer([item])
+                    if not self._is_refused(item):
+                        self._answer([item])
             else:
-                self._metrics.rejected("failed")
                 batch[0].answer.set_exception(StageFailed("The network failed on this slice."))
-                self._failures += 1
-                if self._failures >= FAILURES_MAX:
-                    log.error("engine.broken", failures=self._failures)
-                    self._give_up()
+                self._has_failed()
             return
-        self._failures = 0
+        with self._gate:
+            self._failures = 0
         for item, prediction in zip(batch, predictions, strict=True):
             item.answer.set_result(prediction)
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from neuroscan.contracts.enums import RegionSource, TumorClass
-from neuroscan.contracts.scan import ExplanationView
+from neuroscan.contracts.scan import ExplanationView, ScanView
+from services.reports.result import was_turned_away
 from services.reports.wording import CLASS_NAMES, METHOD_NAMES, number, percent
 
 
@@ -16,8 +17,9 @@ class Outline:
     words: str
 
 
-def explanation_words(explanation: ExplanationView | None) -> str:
+def explanation_words(scan: ScanView) -> str:
     """Method, layer and class of the map, then the region that the parameters stand on."""
+    explanation = scan.explanation
     if explanation is None:
         return "There is no explanation for this scan."
     method = f"{METHOD_NAMES[explanation.method]} at {explanation.layer}"
@@ -29,14 +31,22 @@ def explanation_words(explanation: ExplanationView | None) -> str:
         if explanation.sharpness is not None:
             text += f"; sharpness {number(explanation.sharpness, 2)}"
         text += "."
-    return f"{text} {_measured_from(explanation)}".rstrip()
+    measured = _not_measured(scan, explanation) or _measured_from(explanation)
+    return f"{text} {measured}".rstrip()
+
+
+def _not_measured(scan: ScanView, explanation: ExplanationView) -> str:
+    """Why no parameter stands on the region; empty where one may."""
+    if was_turned_away(scan):
+        return "Nothing is measured in a picture that the input check turned away."
+    if explanation.target_label is TumorClass.NO_TUMOR:
+        return "The slice is classified as no tumor, so no region is measured."
+    return ""
 
 
 def _measured_from(explanation: ExplanationView) -> str:
     if explanation.region_source is None or explanation.region is None:
         return ""
-    if explanation.target_label is TumorClass.NO_TUMOR:
-        return "Nothing is measured in a slice classified as no tumor."
     area = f"{explanation.region.area_px} px"
     if explanation.region_source is RegionSource.MAP:
         return f"Measured from the heat map’s region, {area}."
@@ -63,12 +73,14 @@ def outlines(explanation: ExplanationView | None) -> list[Outline]:
     return lines
 
 
-def pointing_words(explanation: ExplanationView | None) -> list[str]:
+def pointing_words(scan: ScanView) -> list[str]:
     """How far such a map can be trusted to lie on a tumor at all."""
+    explanation = scan.explanation
     if explanation is None or explanation.pointing_accuracy is None:
         return []
     share = percent(explanation.pointing_accuracy)
     line = f"On annotated validation slices the peak of such a map lay inside the tumor in {share}"
-    if explanation.region_source is RegionSource.MAP:
+    derived = not _not_measured(scan, explanation)
+    if derived and explanation.region_source is RegionSource.MAP:
         return [f"{line}: all that is derived from its region is as good as that."]
     return [f"{line}."]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from neuroscan import NOTICE
-from neuroscan.contracts.enums import Plane, StageState, TumorClass
+from neuroscan.contracts.enums import Plane, StageState
 from neuroscan.contracts.report import ReportRequest
 from neuroscan.contracts.results import Classification
 from neuroscan.contracts.scan import ReviewView, ScanView
@@ -21,6 +21,7 @@ from services.reports.filing import (
 )
 from services.reports.parameters import ParameterTable, parameter_table
 from services.reports.pictures import Picture, Ruler, print_picture, ruler
+from services.reports.result import Result, result_words
 from services.reports.wording import (
     CLASS_NAMES,
     METHOD_NAMES,
@@ -28,33 +29,10 @@ from services.reports.wording import (
     STANDING_SHAPES,
     STANDING_WORDS,
     moment,
-    percent,
     sentence,
-    set_words,
 )
 
 _PARAGRAPHS_MAX = 20
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A class and its probability."""
-
-    name: str
-    share: str
-    percent: float
-    top: bool
-
-
-@dataclass(frozen=True)
-class Result:
-    """The label, large, with what qualifies it."""
-
-    label: str
-    confidence: str
-    calibration: str
-    prediction_set: str
-    bars: list[Bar]
 
 
 @dataclass(frozen=True)
@@ -129,11 +107,11 @@ def compose(request: ReportRequest) -> Page:
         study=study(scan),
         warning=_warning(scan),
         failures=_failures(scan),
-        result=_result(scan),
+        result=result_words(scan),
         figures=_figures(request),
         ruler=ruler(scan.image.geometry, scan.image.width, scan.image.height),
         outlines=outlines(explanation),
-        explanation=explanation_words(explanation),
+        explanation=explanation_words(scan),
         disagreement=explanation.disagreement if explanation else None,
         table=None if scan.spatial is None else parameter_table(scan.spatial),
         legend=[
@@ -178,30 +156,6 @@ def _failures(scan: ScanView) -> list[str]:
     return lines
 
 
-def _result(scan: ScanView) -> Result | None:
-    """The network names a class for any picture; one that was turned away doesn't get it large."""
-    found = scan.classification
-    if found is None:
-        return None
-    label, confidence = CLASS_NAMES[found.label], percent(found.confidence)
-    calibration = "calibrated confidence" if found.calibrated else "confidence not calibrated"
-    if _warning(scan) is not None:
-        calibration = f"The network’s own answer, not calibrated: {label.lower()}, {confidence}"
-        label, confidence = "Not a brain MRI slice", ""
-    words = set_words(found.prediction_set)
-    shares = {label: float(getattr(found.probabilities, label)) for label in TumorClass}
-    return Result(
-        label=label,
-        confidence=confidence,
-        calibration=calibration,
-        prediction_set=f"At {percent(found.coverage)} coverage (nominal): {words}.",
-        bars=[
-            Bar(CLASS_NAMES[label], percent(share, 1), 100 * share, label is found.label)
-            for label, share in sorted(shares.items(), key=lambda item: -item[1])
-        ],
-    )
-
-
 def _figures(request: ReportRequest) -> list[Figure]:
     pictures, explanation = request.pictures, request.scan.explanation
     target = CLASS_NAMES[explanation.target_label].lower() if explanation else "the class"
@@ -242,7 +196,7 @@ def _verdict(review: ReviewView, found: Classification | None) -> Verdict:
 def _limits(scan: ScanView) -> list[str]:
     lines = [
         "The heat map shows what the network used, not where a tumor ends.",
-        *pointing_words(scan.explanation),
+        *pointing_words(scan),
         "Its brightness is scaled to this picture's own peak.",
         "One slice holds no volume; what would need more is named as estimate or surrogate.",
     ]

@@ -93,7 +93,14 @@ def compose_summary(request: SummaryRequest) -> SummaryPage:
 
 
 def _needs_a_look(item: SummaryItem) -> bool:
-    return item.state in _BROKEN or item.input_accepted is False
+    off = item.state in _BROKEN or item.input_accepted is False
+    return off or not _is_certain(item) or _correction(item) is not None
+
+
+def _is_certain(item: SummaryItem) -> bool:
+    """Whether no other class than the one named is possible, as far as a class is named."""
+    found = _trusted(item)
+    return found is None or len(found.prediction_set) == 1
 
 
 def _who(request: SummaryRequest) -> list[Field]:
@@ -105,9 +112,16 @@ def _who(request: SummaryRequest) -> list[Field]:
 
 def _counts(items: list[SummaryItem]) -> list[Field]:
     states = Counter(str(item.state) for item in items)
-    labels = Counter(found.label for item in items if (found := _trusted(item)) is not None)
+    classified = [(found.label, item) for item in items if (found := _trusted(item)) is not None]
+    labels = Counter(label for label, _ in classified)
+    unsure = Counter(label for label, item in classified if not _is_certain(item))
     by_state = ", ".join(f"{count} {state}" for state, count in states.most_common())
-    by_class = [f"{CLASS_NAMES[label]} {labels[label]}" for label in TumorClass if labels[label]]
+    by_class = [
+        f"{CLASS_NAMES[label]} {labels[label]}"
+        + (f" ({unsure[label]} not certain)" if unsure[label] else "")
+        for label in TumorClass
+        if labels[label]
+    ]
     turned_away = sum(item.input_accepted is False for item in items)
     corrected = sum(_correction(item) is not None for item in items)
     return [
@@ -120,7 +134,6 @@ def _counts(items: list[SummaryItem]) -> list[Field]:
 
 def _row(item: SummaryItem) -> SummaryRow:
     found = _trusted(item)
-    correction = _correction(item)
     return SummaryRow(
         number=item.position + 1,
         thumbnail=None if item.thumbnail is None else small_picture(item.thumbnail),
@@ -130,18 +143,22 @@ def _row(item: SummaryItem) -> SummaryRow:
         confidence=percent(found.confidence) if found else "",
         prediction_set=set_words(found.prediction_set) if found else DASH,
         state=str(item.state),
-        reason=_reason(item, correction),
+        reason=_reason(item),
     )
 
 
-def _reason(item: SummaryItem, correction: TumorClass | None) -> str:
+def _reason(item: SummaryItem) -> str:
     if item.problem is not None:
         return sentence(item.problem.detail)
     if item.input_accepted is False:
         return "The picture does not look like a brain-MRI slice; its class says nothing."
+    correction, reasons = _correction(item), []
     if correction is not None:
-        return f"A reader says: {CLASS_NAMES[correction].lower()}."
-    return ""
+        reasons.append(f"A reader says: {CLASS_NAMES[correction].lower()}.")
+    if item.classification is not None and not _is_certain(item):
+        words = set_words(item.classification.prediction_set)
+        reasons.append(f"More than one class is possible: {words}.")
+    return " ".join(reasons)
 
 
 def _trusted(item: SummaryItem) -> Classification | None:

@@ -16,6 +16,7 @@ from neuroscan.contracts.enums import (
     Standing,
     TumorClass,
 )
+from neuroscan.wording import one_of
 
 DASH = "\N{EM DASH}"
 
@@ -127,11 +128,6 @@ def direction(text: str) -> Literal["ltr", "rtl"]:
 def shortened(text: str, characters: int) -> str:
     """At most so many characters of the text, an ellipsis in place of the rest."""
     return text if len(text) <= characters else f"{text[: characters - 1].rstrip()}…"
-
-
-def one_of(words: list[str]) -> str:
-    """`a`, `a or b`, `a, b or c`."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def set_words(labels: list[TumorClass]) -> str:

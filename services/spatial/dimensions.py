@@ -23,6 +23,8 @@ _CHORD_SAMPLES = 64
 _CHORDS_AT_ONCE = 256
 _NEARLY_LONGEST = 0.985
 
+# How the method of a glioma's dimensions begins on an axial slice.
+RANO = "RANO-style: "
 _CHORDS = "longest chord inside the region's outline, longest chord perpendicular to it"
 _VOLUME = (
     "ellipsoid: volume = π/6·a·b·c with c = √(a·b); range for c from b to a, the region's tightest "
@@ -160,7 +162,7 @@ def dimensions(
     """`[a, b, c]` in mm: longest, longest perpendicular to it, √(a·b)."""
     method = _CHORDS + "; third axis √(a·b)"
     if label is TumorClass.GLIOMA and scene.plane is Plane.AXIAL:
-        method = "RANO-style: " + method
+        method = RANO + method
     if extent is None:
         return DimensionsParameter(
             status=Standing.NOT_ASSESSABLE, method=method, reason=scene.scale.reason

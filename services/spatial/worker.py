@@ -23,6 +23,7 @@ def load() -> Callable[[MeasureTask, str], MeasureResult]:
     """
     import cv2  # noqa: PLC0415 - see the module's first lines
 
+    from services.spatial.doubt import with_doubt  # noqa: PLC0415 - imports OpenCV
     from services.spatial.measure import measure  # noqa: PLC0415 - imports OpenCV
     from services.spatial.plane import warm_up  # noqa: PLC0415 - imports OpenCV
 
@@ -37,7 +38,7 @@ def load() -> Callable[[MeasureTask, str], MeasureResult]:
             region = read_region_mask(read_slice_png(storage.get(task.mask_key)))
         if region is not None and region.chosen.shape != pixels.shape:
             raise StageFailed("The region's mask and the slice differ in size.")
-        return measure(
+        result = measure(
             pixels,
             region,
             task.geometry,
@@ -47,5 +48,6 @@ def load() -> Callable[[MeasureTask, str], MeasureResult]:
             input_accepted=task.input_accepted,
             about=about_region(task.region_source, task.segmentation_dice),
         )
+        return with_doubt(result, task.label, task.prediction_set)
 
     return handle

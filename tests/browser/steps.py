@@ -2,12 +2,33 @@
 
 import json
 import re
+from collections.abc import Callable
+from typing import Any
 
-from playwright.sync_api import FilePayload, Page, expect
+from playwright.sync_api import FilePayload, Page, Route, expect
 
 from neuroscan.contracts.enums import CamMethod
 from neuroscan.settings import SHIPPED_BUNDLE
 from services.reports.wording import METHOD_NAMES
+
+# A scan, and what a scan holds below its own address is not meant.
+SCAN = re.compile(r"/v1/scans/[0-9a-f-]{36}(\?.*)?$")
+
+# A stream of events that a test makes: `source` is the newest.
+EVENTS_BY_HAND = """
+window.EventSource = class extends EventTarget {
+  static CLOSED = 2;
+  readyState = 1;
+  constructor() {
+    super();
+    window.source = this;
+    setTimeout(() => this.onopen?.(new Event("open")));
+  }
+  close() {
+    this.readyState = 2;
+  }
+};
+"""
 
 # The method that the shipped network's maps are made with, and one that is made when asked for.
 DEFAULT_METHOD = METHOD_NAMES[
@@ -40,6 +61,23 @@ def choose_file(page: Page, content: bytes, name: str, kind: str = "image/png") 
     file = FilePayload(name=name, mimeType=kind, buffer=content)
     page.get_by_label("File", exact=True).set_input_files(file)
     page.get_by_role("button", name="Analyze", exact=True).click()
+
+
+def change_answers(
+    page: Page, address: re.Pattern[str], change: Callable[[dict[str, Any]], object]
+) -> None:
+    """Let `change` edit what the API answers to reading an address, until the page ends."""
+
+    def answer(route: Route) -> None:
+        if route.request.method != "GET":
+            route.fallback()
+            return
+        response = route.fetch()
+        body = response.json()
+        change(body)
+        route.fulfill(response=response, json=body)
+
+    page.route(address, answer)
 
 
 def wait_for_result(page: Page) -> None:

@@ -40,7 +40,7 @@ def test_a_sample_gives_its_whole_result_in_place(seat: Seat) -> None:
     # The label comes with the upload's answer, while the rest is still being made.
     verdict = page.locator(".verdict-card")
     expect(verdict.locator("strong").first).to_have_text(CLASS_NAMES)
-    expect(verdict).to_contain_text("At 95 % coverage: ")
+    expect(verdict).to_contain_text("At 95 % coverage (nominal): ")
     wait_for_result(page)
     for name in PARAMETERS:
         row = page.get_by_role("row").filter(has=page.get_by_role("button", name=name, exact=True))
@@ -107,7 +107,7 @@ def test_a_picture_that_is_no_brain_says_so_first(page: Page) -> None:
     choose_file(page, files.encode(files.gradient(128, 128), "PNG"), "gradient.png")
     first = page.locator(".notices .message").first
     expect(first).to_contain_text("does not look like a brain-MRI slice")
-    expect(page.locator(".verdict strong")).to_have_text("Not a brain MRI slice")
+    expect(page.locator(".verdict strong")).to_have_text("Turned away by the input check")
     expect(page.locator(".verdict-card")).to_contain_text("No class can be ruled out")
 
 

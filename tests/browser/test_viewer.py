@@ -5,11 +5,21 @@ from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import submit
 from tests.browser.steps import DEFAULT_METHOD, OTHER_METHOD, go
 
+_PAINTED = """() => {
+  window.painted = [];
+  const { prototype } = OffscreenCanvasRenderingContext2D;
+  const { fillText } = prototype;
+  prototype.fillText = function (text, ...rest) {
+    window.painted.push(text);
+    return fillText.call(this, text, ...rest);
+  };
+}"""
 ZOOMED = re.compile(r"Zoom (?!1\.0×)")
 
 
@@ -146,6 +156,35 @@ def test_the_three_pictures_set_the_large_one(page: Page, viewer: Locator) -> No
     strip.get_by_role("button", name="Overlay").click()
     assert pixels(viewer) == everything
     assert len({everything, original, heat}) == 3
+
+
+def test_a_changed_view_is_none_of_the_three_pictures(page: Page, viewer: Locator) -> None:
+    strip = page.get_by_role("group", name="The three pictures")
+    pressed = strip.locator("[aria-pressed=true]")
+    expect(pressed).to_have_text(["Overlay"])
+    viewer.get_by_role("checkbox", name="Map", exact=True).uncheck()
+    expect(pressed).to_have_count(0)
+    viewer.get_by_role("checkbox", name="Map", exact=True).check()
+    expect(pressed).to_have_text(["Overlay"])
+
+
+def test_a_saved_view_says_what_it_is(page: Page, viewer: Locator, tmp_path: Path) -> None:
+    page.evaluate(_PAINTED)
+    with page.expect_download() as download:
+        viewer.get_by_role("button", name="Save this view as a PNG").click()
+    painted = page.evaluate("window.painted")
+    text = " ".join(painted)
+    assert "Research use only. Not for diagnosis." in text
+    assert f"{DEFAULT_METHOD} heat map" in text
+    assert {"R", "L"} <= set(painted)
+    assert any(each.endswith(" mm") for each in painted)
+    download.value.save_as(tmp_path / "view.png")
+    with Image.open(tmp_path / "view.png") as view:
+        width, height = canvas_of(viewer).evaluate("canvas => [canvas.width, canvas.height]")
+        assert view.width == width
+        # Light letters on the black band below the picture.
+        band = view.convert("L").crop((0, height, view.width, view.height))
+        assert band.histogram()[150:] != [0] * 106
 
 
 def test_the_help_sheet_lists_the_keys(page: Page, viewer: Locator) -> None:

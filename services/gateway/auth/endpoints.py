@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Path, Request, Response
 
 from neuroscan.contracts import problems
@@ -13,7 +14,7 @@ from neuroscan.contracts.access import (
     SessionCreate,
     SessionView,
 )
-from services.gateway.auth.middleware import COOKIE, session_token
+from services.gateway.auth.middleware import COOKIE, WITH_TOKENS, session_token
 from services.gateway.auth.principal import ADMIN, ANYBODY, SUBMITTER, CurrentPrincipal
 from services.gateway.auth.service import Opened
 from services.gateway.context import Access
@@ -41,11 +42,13 @@ KeyId = Annotated[str, Path(description="The key's id", pattern="^[a-z0-9]{1,32}
         problems.Unavailable,
     ),
 )
-def open_session(
+async def open_session(
     request: Request, response: Response, access: Access, proof: SessionCreate
 ) -> SessionView:
     """Sign in with an API key, a link's code, or an identity provider's token."""
-    opened = _open(access, proof)
+    # Anybody may call this: tokens that wait for their provider get no more threads than elsewhere.
+    limiter = WITH_TOKENS if proof.token is not None else None
+    opened = await run_sync(_open, access, proof, limiter=limiter)
     response.set_cookie(
         COOKIE,
         opened.token,

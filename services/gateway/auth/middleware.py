@@ -37,7 +37,7 @@ OPEN_PATHS = frozenset(
 )
 OPEN_FOLDERS = ("/static-offline-docs/", "/web/")
 # Tokens may have to wait for their identity provider; keys and sessions must not wait with them.
-_WITH_TOKENS = CapacityLimiter(8)
+WITH_TOKENS = CapacityLimiter(8)
 
 
 class Authentication:
@@ -85,7 +85,7 @@ async def _caller(scope: Scope, access: AccessService) -> Principal | None:
 
 
 def _threads_for(credential: str) -> CapacityLimiter | None:
-    return None if credential.startswith(f"{KEY_PREFIX}_") else _WITH_TOKENS
+    return None if credential.startswith(f"{KEY_PREFIX}_") else WITH_TOKENS
 
 
 def is_open(path: str) -> bool:

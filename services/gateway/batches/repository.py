@@ -14,7 +14,7 @@ from neuroscan.contracts.enums import ScanState, StageName, StageState
 from neuroscan.contracts.problems import NotFound
 from services.gateway.auth.principal import Principal
 from services.gateway.db.tables import Batch, BatchItem, Json, Patient, Scan, Stage
-from services.gateway.scans.repository import delete_scan
+from services.gateway.scans.repository import delete_scans
 
 FINAL = [state for state in ScanState if state.final]
 
@@ -39,6 +39,7 @@ class ItemRow:
     state: str | None
     label: str | None
     confidence: float | None
+    prediction_set: list[str] | None
     input_accepted: bool | None
     failure: Json | None
 
@@ -118,6 +119,7 @@ def items_of(session: Session, batch_id: str) -> list[ItemRow]:
             col(Scan.state),
             col(Scan.label),
             cast(found[("classification", "confidence")].astext, Float),
+            found[("classification", "prediction_set")],
             found[("input_check", "accepted")].as_boolean(),
             col(failed.problem),
         )
@@ -202,7 +204,7 @@ def take_back(session: Session, batch_id: str, upload: str, indexes: list[int]) 
     if not lock(session, batch_id):
         return []
     found = session.exec(select(BatchItem.scan_id).where(ours, col(BatchItem.scan_id).is_not(None)))
-    gone = [scan_id for scan_id in found if scan_id is not None and delete_scan(session, scan_id)]
+    gone = delete_scans(session, [scan_id for scan_id in found if scan_id is not None])
     session.execute(delete(BatchItem).where(ours))
     return gone
 

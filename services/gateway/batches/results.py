@@ -8,6 +8,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from neuroscan import NOTICE
 from neuroscan.contracts.batch import REFUSED
 from neuroscan.contracts.enums import StageState, TumorClass
 from neuroscan.contracts.problems import Problem
@@ -41,7 +42,7 @@ def csv_pieces(
     """The table in UTF-8 (RFC 4180), a line a piece; `report` says where a row's PDF is."""
     yield _line(COLUMNS)
     for row in rows:
-        yield _line([*_cells(row), safe(report(row) or "")])
+        yield _line([*_cells(row), safe(report(row) or ""), NOTICE])
 
 
 def safe(text: str) -> str:
@@ -78,6 +79,7 @@ COLUMNS = (
     "input_accepted",
     *_SPATIAL,
     "report",
+    "notice",
 )
 
 

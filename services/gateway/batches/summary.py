@@ -14,6 +14,7 @@ from services.gateway.batches.results import ResultRow, problem_of
 from services.gateway.db.tables import Batch, Patient
 from services.gateway.patients.views import patient_view
 from services.gateway.pipeline.assembly import Pipeline
+from services.gateway.pipeline.breaker import Dropped
 from services.gateway.pipeline.keys import thumbnail_key
 
 log = get_logger(__name__)
@@ -52,7 +53,7 @@ def print_summary(
     limit_s = pipeline.settings.summary_limit.total_seconds()
     try:
         return pipeline.reports.render_summary(request, request_id=request_id, timeout_s=limit_s)
-    except StageFailed as error:
+    except (StageFailed, Dropped) as error:
         raise Unavailable("The summary could not be made. Try again later.") from error
 
 

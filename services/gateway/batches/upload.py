@@ -144,8 +144,9 @@ class BatchUpload:
         """Raise `Unavailable` when the server ends, `Unauthenticated` when the key has ended."""
         if self._stopping():
             raise Unavailable("The server is about to stop. Send the request again.")
-        with one_statement(self._pipeline.engine) as session:
-            require_live(session, self._caller.principal)
+        for attempt in patiently(_PATIENCE_S):
+            with attempt, one_statement(self._pipeline.engine) as session:
+                require_live(session, self._caller.principal)
 
     def _open(self, fields: dict[str, str]) -> "_Target":
         """Check the fields and claim the key, before anything is stored."""

@@ -59,6 +59,9 @@ def item_view(row: ItemRow) -> BatchItemView:
         state=ScanState(row.state) if row.state else REFUSED,
         label=TumorClass(row.label) if row.label else None,
         confidence=row.confidence,
+        prediction_set=(
+            [TumorClass(name) for name in row.prediction_set] if row.prediction_set else None
+        ),
         input_accepted=row.input_accepted,
         problem=Problem.model_validate(problem) if problem else None,
     )

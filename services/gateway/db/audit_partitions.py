@@ -37,7 +37,9 @@ def make_partitions(connection: Connection, today: date | None = None) -> None:
 
 def drop_partitions(connection: Connection, keep: timedelta) -> list[str]:
     """Drop the partitions whose last row is older than `keep`; returns their names."""
-    oldest = (datetime.now(UTC) - keep).date()
+    # The database's clock: a host whose clock is ahead must not drop what is young.
+    moment: datetime = connection.execute(text("SELECT now()")).scalar_one()
+    oldest = (moment.astimezone(UTC) - keep).date()
     dropped = []
     rows = connection.execute(
         text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'audit'::regclass")

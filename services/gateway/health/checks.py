@@ -1,5 +1,6 @@
 """Ask each part whether it can work, in parallel and with short limits."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -59,21 +60,32 @@ class HealthChecks:
         self._pipeline = pipeline
         self._broker = broker
         self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="health")
+        self._asking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="readiness")
         self._lock = threading.Lock()
-        self._shared: Readiness | None = None
+        self._shared: Future[Readiness] | None = None
         self._shared_until = 0.0
 
     def close(self) -> None:
         """Release the threads."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._asking, self._threads):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def readiness(self) -> Readiness:
         """Every part, asked at the same time; an answer is shared for a second."""
+        return self._shared_answer().result()
+
+    async def readiness_soon(self) -> Readiness:
+        """As `readiness`; whoever waits holds no thread. Anybody may, as often as he likes."""
+        # One who goes away must not take the answer from the others.
+        return await asyncio.shield(asyncio.wrap_future(self._shared_answer()))
+
+    def _shared_answer(self) -> "Future[Readiness]":
+        """The answer that all share now; perhaps it is still being made."""
         with self._lock:
-            if self._shared is None or time.monotonic() >= self._shared_until:
-                self._shared = self._asked()
-                self._shared_until = time.monotonic() + SHARED_FOR_S
-            return self._shared
+            shared = self._shared
+            if shared is None or (shared.done() and time.monotonic() >= self._shared_until):
+                shared = self._shared = self._asking.submit(self._asked)
+            return shared
 
     def _asked(self) -> Readiness:
         checks: dict[str, Callable[[], Part]] = {
@@ -87,6 +99,7 @@ class HealthChecks:
         asked = {name: self._threads.submit(check) for name, check in checks.items()}
         ends = time.monotonic() + ANSWER_LIMIT_S
         parts = {name: _in_time(future, ends) for name, future in asked.items()}
+        self._shared_until = time.monotonic() + SHARED_FOR_S
         return Readiness(status=_overall(parts), parts=parts)
 
     def status(self) -> Status:

@@ -21,9 +21,9 @@ async def live() -> dict[str, str]:
 
 
 @router.get("/health/ready", dependencies=[ANYBODY], responses={503: {"model": Readiness}})
-def ready(response: Response, checks: Checks) -> Readiness:
+async def ready(response: Response, checks: Checks) -> Readiness:
     """503 only without Postgres or the object store; the rest shows as `degraded`."""
-    readiness = checks.readiness()
+    readiness = await checks.readiness_soon()
     if readiness.status is Health.DOWN:
         response.status_code = 503
     return readiness

@@ -19,7 +19,7 @@ from services.gateway.patients.repository import delete_patient
 from services.gateway.pipeline import keys
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans.erase import erase_objects
-from services.gateway.scans.repository import delete_scan
+from services.gateway.scans.repository import delete_scans
 
 RESTORE = Principal(id="system:restore", role=Role.ADMIN)
 
@@ -68,9 +68,8 @@ def _delete_patient(pipeline: Pipeline, patient_id: str) -> bool:
 
 def _delete_scans(pipeline: Pipeline, ids: list[str]) -> int:
     with transaction(pipeline.engine) as session:
-        back = repository.scans_among(session, ids)
+        back = delete_scans(session, ids)
         for scan_id in back:
-            delete_scan(session, scan_id)
             audit.note(session, RESTORE, Action.DELETED, ObjectKind.SCAN, scan_id)
     for scan_id in ids:
         # Of all of them: the store may have been restored too.

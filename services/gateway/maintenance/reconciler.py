@@ -7,13 +7,12 @@ goes, so that whatever is being written, or committed, has long been so.
 
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from neuroscan.ids import is_id
 from neuroscan.storage import StoredObject
 from neuroscan.telemetry import get_logger
 from services.gateway.db.session import transaction
-from services.gateway.db.tables import now
 from services.gateway.maintenance import repository
 from services.gateway.maintenance.repository import KnownScan
 from services.gateway.pipeline import keys
@@ -35,21 +34,19 @@ def remove_orphans(
     with transaction(pipeline.engine) as session:
         if not repository.holds_a_scan(session):
             return 0
+        limit = repository.moment(session) - older_than
     removed = 0
     for page in pipeline.storage.pages(keys.SCANS):
         if stopping():
             break
         # The rows are read after the listing: what is old and unknown by now stays unknown.
-        orphans = _orphans(pipeline, page, older_than)
+        orphans = _orphans(pipeline, page, limit)
         pipeline.storage.delete(orphans)
         removed += len(orphans)
     return removed
 
 
-def _orphans(
-    pipeline: Pipeline, page: tuple[StoredObject, ...], older_than: timedelta
-) -> list[str]:
-    limit = now() - older_than
+def _orphans(pipeline: Pipeline, page: tuple[StoredObject, ...], limit: datetime) -> list[str]:
     by_scan: dict[str, list[str]] = defaultdict(list)
     for stored in page:
         scan_id = _scan_of(stored.key)

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from sqlalchemy import exists, update
+from sqlalchemy import and_, exists, func, update
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, delete, select
 
 from neuroscan.contracts.enums import StageState
+from neuroscan.ids import first_id_at
 from services.gateway.db.tables import Batch, Patient, Scan, Stage
 
 _OVER = (StageState.DONE, StageState.FAILED, StageState.CANCELED)
@@ -21,10 +24,21 @@ class KnownScan:
     prefixes: set[str] = field(default_factory=set)
 
 
-def scans_before(session: Session, before_id: str, limit: int) -> list[str]:
-    """The ids of scans before an id, oldest first."""
-    query = select(Scan.id).where(Scan.id < before_id).order_by(col(Scan.id)).limit(limit)
-    return list(session.exec(query))
+def moment(session: Session) -> datetime:
+    """Now, by the database's clock: a host whose clock is ahead must not delete what is young."""
+    found: datetime = session.execute(select_columns(func.now())).scalar_one()
+    return found
+
+
+def first_kept(session: Session, keep: timedelta) -> str:
+    """The lowest id that is not older than `keep`."""
+    return first_id_at(moment(session) - keep)
+
+
+def scans_between(session: Session, after_id: str, before_id: str, limit: int) -> list[str]:
+    """The ids of scans behind one id and before another, oldest first."""
+    between = and_(col(Scan.id) > after_id, col(Scan.id) < before_id)
+    return list(session.exec(select(Scan.id).where(between).order_by(col(Scan.id)).limit(limit)))
 
 
 def originals_before(session: Session, before_id: str, limit: int) -> dict[str, str]:
@@ -79,8 +93,3 @@ def known_scans(session: Session, scan_ids: Iterable[str]) -> dict[str, KnownSca
 def patients_among(session: Session, ids: Iterable[str]) -> list[str]:
     """Of these ids those of patients that there are."""
     return list(session.exec(select(Patient.id).where(col(Patient.id).in_(list(ids)))))
-
-
-def scans_among(session: Session, ids: Iterable[str]) -> list[str]:
-    """Of these ids those of scans that there are."""
-    return list(session.exec(select(Scan.id).where(col(Scan.id).in_(list(ids)))))

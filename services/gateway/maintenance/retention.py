@@ -2,26 +2,30 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import create_engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from neuroscan.contracts.enums import Role
-from neuroscan.ids import first_id_at
+from neuroscan.contracts.problems import Unavailable
 from neuroscan.telemetry import get_logger
 from services.gateway.audit import record as audit
 from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.auth.principal import Principal
 from services.gateway.db.audit_partitions import drop_partitions, make_partitions
 from services.gateway.db.session import transaction
-from services.gateway.db.tables import now
 from services.gateway.maintenance import repository
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans.erase import erase_objects
-from services.gateway.scans.repository import delete_scan
+from services.gateway.scans.repository import delete_scans
 
 RETENTION = Principal(id="system:retention", role=Role.ADMIN)
 _AT_ONCE = 100
+_FIRST_ID = str(UUID(int=0))
+# A row that somebody holds can't be told from a database that is away: so many are waited for.
+_LOCKED_MAX = 3
 # Making and dropping a partition waits for those who write to the audit, and they for it.
 _LOCK_LIMIT = "-c lock_timeout=3000 -c statement_timeout=30000"
 
@@ -35,7 +39,7 @@ def remove_originals(pipeline: Pipeline, keep: timedelta, stopping: Stopping) ->
 
     Raises `Unavailable` when database or store are away; the rest waits for the next time.
     """
-    before, removed = _first_kept(keep), 0
+    before, removed = _first_kept(pipeline, keep), 0
     while not stopping():
         with transaction(pipeline.engine) as session:
             stored = repository.originals_before(session, before, _AT_ONCE)
@@ -56,20 +60,21 @@ def remove_originals(pipeline: Pipeline, keep: timedelta, stopping: Stopping) ->
 def remove_scans(pipeline: Pipeline, keep: timedelta, stopping: Stopping) -> int:
     """Delete scans older than `keep`, and batches that this leaves empty; returns how many scans.
 
-    Raises `Unavailable` when the database is away.
+    A scan that can't be deleted is passed over until the next time. Raises what kept the last of
+    them back, once all others are gone; `Unavailable` at once when the database is away.
     """
-    before, removed = _first_kept(keep), 0
+    before, removed = _first_kept(pipeline, keep), 0
+    kept_back: list[SQLAlchemyError | Unavailable] = []
+    after = _FIRST_ID
     while not stopping():
         with transaction(pipeline.engine) as session:
-            ids = repository.scans_before(session, before, _AT_ONCE)
-            for scan_id in ids:
-                if delete_scan(session, scan_id):
-                    audit.note(session, RETENTION, Action.DELETED, ObjectKind.SCAN, scan_id)
+            ids = repository.scans_between(session, after, before, _AT_ONCE)
         if not ids:
             break
-        for scan_id in ids:
+        after = ids[-1]
+        for scan_id in _remove(pipeline, ids, kept_back):
             erase_objects(pipeline, scan_id)
-        removed += len(ids)
+            removed += 1
     while not stopping():
         with transaction(pipeline.engine) as session:
             batches = repository.delete_batches_before(session, before, _AT_ONCE)
@@ -77,7 +82,40 @@ def remove_scans(pipeline: Pipeline, keep: timedelta, stopping: Stopping) -> int
                 audit.note(session, RETENTION, Action.DELETED, ObjectKind.BATCH, batch_id)
         if not batches:
             break
+    if kept_back:
+        raise kept_back[-1]
     return removed
+
+
+def _remove(
+    pipeline: Pipeline, ids: list[str], kept_back: list[SQLAlchemyError | Unavailable]
+) -> list[str]:
+    """Delete the rows of scans together; where that fails, each alone. The ids of those there were.
+
+    What a scan fails with is added to `kept_back`.
+    """
+    try:
+        return _remove_together(pipeline, ids)
+    except (SQLAlchemyError, Unavailable) as error:
+        log.warning("retention.one_by_one", reason=type(error).__name__)
+    gone: list[str] = []
+    for scan_id in ids:
+        try:
+            gone += _remove_together(pipeline, [scan_id])
+        except (SQLAlchemyError, Unavailable) as error:
+            log.warning("retention.scan_kept", scan_id=scan_id, reason=type(error).__name__)
+            kept_back.append(error)
+            if sum(isinstance(each, Unavailable) for each in kept_back) > _LOCKED_MAX:
+                raise
+    return gone
+
+
+def _remove_together(pipeline: Pipeline, ids: list[str]) -> list[str]:
+    with transaction(pipeline.engine) as session:
+        gone = delete_scans(session, ids)
+        for scan_id in gone:
+            audit.note(session, RETENTION, Action.DELETED, ObjectKind.SCAN, scan_id)
+    return gone
 
 
 def keep_audit(owner_url: str, keep: timedelta | None) -> list[str]:
@@ -96,5 +134,6 @@ def keep_audit(owner_url: str, keep: timedelta | None) -> list[str]:
         return drop_partitions(connection, keep) if keep is not None else []
 
 
-def _first_kept(keep: timedelta) -> str:
-    return first_id_at(now() - keep)
+def _first_kept(pipeline: Pipeline, keep: timedelta) -> str:
+    with transaction(pipeline.engine) as session:
+        return repository.first_kept(session, keep)

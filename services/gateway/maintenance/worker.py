@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+from prometheus_client import Counter
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,6 +21,18 @@ from services.gateway.pipeline.assembly import Pipeline
 _LOCK = 0x4E53_4D41  # any number, the same for every recorder
 # A recorder that is started again and again gets to it all the same.
 _FIRST_AFTER = timedelta(minutes=1)
+
+# In the order of the work.
+_KINDS = ("sessions", "scans", "originals", "audit", "orphans")
+_RUNS = Counter(
+    "neuroscan_maintenance_runs",
+    "Pieces of the hourly work by how they ended: done, waits (a part was away), failed.",
+    ["kind", "outcome"],
+)
+# From the beginning, or the first failure would be no increase.
+for _kind in _KINDS:
+    for _outcome in ("waits", "failed"):
+        _RUNS.labels(_kind, _outcome)
 
 log = get_logger(__name__)
 
@@ -61,9 +74,9 @@ class Maintenance:
         )
         try:
             with self._alone() as alone:
-                for piece in pieces if alone else ():
+                for kind, piece in zip(_KINDS, pieces, strict=True) if alone else ():
                     if not self._stopped.is_set():
-                        _one(piece)
+                        _RUNS.labels(kind, _one(piece)).inc()
         except SQLAlchemyError as error:
             log.warning("maintenance.waits", reason=type(error).__name__)
 
@@ -112,11 +125,14 @@ class Maintenance:
         log.info("objects.reconciled", removed=removed)
 
 
-def _one(piece: Callable[[], None]) -> None:
-    """One piece of work, whose trouble keeps none of the others back."""
+def _one(piece: Callable[[], None]) -> str:
+    """One piece of work, whose trouble keeps none of the others back; its outcome."""
     try:
         piece()
     except Unavailable as error:
         log.warning("maintenance.waits", reason=error.detail)
+        return "waits"
     except Exception as error:
         log.exception("maintenance.failed", error=type(error).__name__)
+        return "failed"
+    return "done"

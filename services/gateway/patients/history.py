@@ -8,6 +8,7 @@ from pydantic import Field
 
 from neuroscan.contracts.base import Contract
 from neuroscan.contracts.enums import Plane, SpacingSource, TumorClass
+from neuroscan.contracts.results import PossibleClasses
 from neuroscan.contracts.scan import ScanView
 
 TREND_NOTE = (
@@ -25,6 +26,7 @@ class TrendPoint(Contract):
     at: datetime
     label: TumorClass
     confidence: float
+    prediction_set: PossibleClasses | None = None
     area_mm2: float | None
 
 
@@ -56,6 +58,7 @@ class TrendScan:
     at: datetime
     label: TumorClass
     confidence: float
+    prediction_set: list[TumorClass]
     accepted: bool
     plane: Plane | None
     spacing_source: SpacingSource
@@ -75,6 +78,7 @@ def trend_of(scans: Sequence[TrendScan]) -> Trend:
             at=scan.at,
             label=scan.label,
             confidence=scan.confidence,
+            prediction_set=scan.prediction_set,
             area_mm2=_area_mm2(scan),
         )
         for scan in usable

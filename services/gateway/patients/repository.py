@@ -49,7 +49,9 @@ def delete_patient(session: Session, patient_id: str) -> list[str] | None:
     found = select(Patient.id).where(Patient.id == patient_id).with_for_update()
     if session.exec(found).one_or_none() is None:
         return None
-    scan_ids = list(session.exec(select(Scan.id).where(Scan.patient_id == patient_id)))
+    # In the order of ids, as all do who lock many scans.
+    scans = select(Scan.id).where(Scan.patient_id == patient_id).order_by(col(Scan.id))
+    scan_ids = list(session.exec(scans.with_for_update()))
     order_erasures(session, scan_ids)
     order_erasures_below(session, [patient_prefix(patient_id)])
     session.execute(delete(Patient).where(col(Patient.id) == patient_id))
@@ -75,6 +77,7 @@ def trend_scans(session: Session, patient_id: str, limit: int) -> list[TrendScan
             newest.c.label,
             newest.c.geometry,
             found.c.output["classification"]["confidence"].as_float(),
+            found.c.output["classification"]["prediction_set"],
             found.c.output["input_check"]["accepted"].as_boolean(),
             shown.c.output["explanation"]["region"]["area_px"].as_integer(),
         ).select_from(newest.join(found, sa.true()).join(shown, sa.true()))
@@ -96,6 +99,7 @@ def _trend_scan(
     label: str,
     geometry: Json,
     confidence: float,
+    prediction_set: list[str],
     accepted: bool,
     area_px: int | None,
 ) -> TrendScan:
@@ -105,6 +109,7 @@ def _trend_scan(
         at=at,
         label=TumorClass(label),
         confidence=confidence,
+        prediction_set=[TumorClass(name) for name in prediction_set],
         accepted=accepted,
         plane=where.plane,
         spacing_source=where.source,

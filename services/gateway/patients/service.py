@@ -23,7 +23,6 @@ from services.gateway.patients.views import patient_path, patient_view
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.pipeline.renewal import renew_reports
 from services.gateway.scans.erase import erase_objects, remember_patient
-from services.gateway.scans.repository import ScanFilter
 from services.gateway.scans.service import ScanService
 from services.gateway.zips import zip_stream
 
@@ -128,14 +127,13 @@ class PatientService:
         return zip_stream(Export(self._pipeline, view, by).entries())
 
     def history(self, patient_id: str, by: Principal, *, cursor: str | None, limit: int) -> bytes:
-        """The JSON of a `History`: the patient's scans, newest first, with the trend."""
+        """The JSON of a `History`: the patient's scans, newest acquired first, with the trend."""
         with transaction(self._engine) as session:
             _found(session, patient_id)
             trend = trend_of(repository.trend_scans(session, patient_id, TREND_SCANS_MAX))
             writes_only(session)
             audit.note_reads(session, by, ObjectKind.PATIENT, [patient_id])
-        filters = ScanFilter(patient_id=patient_id)
-        page = self._scans.listed(filters, by, cursor=cursor, limit=limit)
+        page = self._scans.history(patient_id, by, cursor=cursor, limit=limit)
         return page.json(trend=trend.model_dump_json().encode())
 
 

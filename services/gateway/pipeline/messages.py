@@ -122,5 +122,6 @@ def _measure(scan: Scan, stages: Stages, common: _Common) -> MeasureTask:
         label=found.classification.label,
         confidence=found.classification.confidence,
         calibrated=found.classification.calibrated,
+        prediction_set=found.classification.prediction_set,
         input_accepted=found.input_check.accepted,
     )

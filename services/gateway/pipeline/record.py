@@ -221,7 +221,7 @@ def _lost(session: Session, scan: Scan, stage: Stage, problem: Problem, attempts
     The first time it is put down to the worker, which may have been killed, or to the broker,
     which may have lost its report; from then on to the scan: that spends an attempt.
     """
-    if stage.problem is not None:
+    if stage.problem is not None and stage.problem["code"] == problem.code:
         _spend_attempt(session, scan, stage, problem, attempts_max)
         return
     stage.problem = problem.model_dump(mode="json")

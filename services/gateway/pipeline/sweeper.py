@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import redis
 from sqlalchemy import ColumnElement, Engine, delete, func, text
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from neuroscan.contracts.enums import StageName, StageState
@@ -19,7 +20,7 @@ from neuroscan.settings import GatewaySettings
 from neuroscan.storage import Storage
 from neuroscan.telemetry import get_logger
 from services.gateway.db.session import one_statement, transaction
-from services.gateway.db.tables import Erasure, IdempotencyKey, Scan, Stage, now
+from services.gateway.db.tables import OWN_TRACK, Erasure, IdempotencyKey, Scan, Stage, now
 from services.gateway.pipeline.ledger import StageRef
 from services.gateway.pipeline.messages import in_batch
 from services.gateway.pipeline.publish import Publisher
@@ -30,6 +31,8 @@ log = get_logger(__name__)
 
 _LOCK = 0x4E53_5357  # any number, the same for every sweeper
 _AT_ONCE = 500
+# Of each queue, so that a long one hides nothing in the others.
+_OF_A_QUEUE = 200
 # After the database, the broker or the recorder was away, results that were made meanwhile are
 # still on their way: no lease is taken back until this long after.
 _CALM_AFTER_S = 10.0
@@ -43,6 +46,8 @@ _OVERTAKEN_BY = timedelta(seconds=30)
 _ERASE_AFTER = timedelta(minutes=2)
 # After a failure, so that a store that hangs does not hold up every sweep.
 _ERASE_AGAIN_AFTER_S = 60.0
+# So long in a sweep, whatever is left: leases that run out meanwhile wait for it.
+_ERASE_FOR_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -156,22 +161,40 @@ class Sweeper:
         )
 
     def _queued(self, session: Session, *conditions: ColumnElement[bool]) -> list[_Queued]:
-        """Queued stages, those of single scans before those of batches, the oldest first."""
-        rows = session.exec(
-            select(Stage, Scan.batch_id)
-            .join(Scan)
-            .where(Stage.state == StageState.QUEUED, *conditions)
-            .order_by(col(Scan.batch_id).is_not(None), col(Stage.available_at))
-            .limit(_AT_ONCE)
-        ).all()
+        """The oldest of each queue, those of single scans before those of batches."""
+        batched, further = col(Scan.batch_id).is_not(None), col(Stage.track) != OWN_TRACK
+        due = col(Stage.available_at)
+        place = func.row_number().over(
+            partition_by=(col(Stage.name), batched, further), order_by=due
+        )
+        queued = (
+            select_columns(
+                col(Stage.scan_id),
+                col(Stage.name),
+                col(Stage.track),
+                col(Scan.batch_id),
+                col(Stage.attempt),
+                col(Stage.published_at),
+                due,
+                place.label("place"),
+            )
+            .join(Scan, col(Scan.id) == col(Stage.scan_id))
+            .where(col(Stage.state) == StageState.QUEUED, *conditions)
+            .subquery()
+        )
+        rows = session.execute(
+            select_columns(queued)
+            .where(queued.c.place <= _OF_A_QUEUE)
+            .order_by(queued.c.batch_id.is_not(None), queued.c.available_at)
+        )
         return [
             _Queued(
-                StageRef(stage.scan_id, StageName(stage.name), stage.track),
-                _queue(stage.name, stage.track, batch_id),
-                stage.attempt,
-                stage.published_at,
+                StageRef(row.scan_id, StageName(row.name), row.track),
+                _queue(row.name, row.track, row.batch_id),
+                row.attempt,
+                row.published_at,
             )
-            for stage, batch_id in rows
+            for row in rows
         ]
 
     def _lost(self, session: Session) -> list[_Queued]:
@@ -222,7 +245,9 @@ class Sweeper:
 
     def _forget_old_keys(self) -> None:
         with one_statement(self._engine) as session:
-            session.execute(delete(IdempotencyKey).where(col(IdempotencyKey.expires_at) < now()))
+            session.execute(
+                delete(IdempotencyKey).where(col(IdempotencyKey.expires_at) < func.now())
+            )
 
     def _erase(self) -> None:
         """Delete the objects of deleted scans; the order stands until they are gone.
@@ -239,7 +264,10 @@ class Sweeper:
                 .order_by(func.random())
                 .limit(_AT_ONCE)
             ).all()
+        ends = time.monotonic() + _ERASE_FOR_S
         for prefix in pending:
+            if time.monotonic() > ends or self._stopped.is_set():
+                return
             try:
                 self._storage.delete_prefix(prefix)
                 remember_erasure(self._storage, prefix)

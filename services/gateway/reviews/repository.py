@@ -7,6 +7,7 @@ from sqlmodel import Session, col, select
 from neuroscan.contracts.enums import TumorClass
 from neuroscan.contracts.review import Correction, MonthlyAgreement
 from services.gateway.db.tables import Review
+from services.gateway.scans.repository import turned_away
 
 
 def agreement_by_month(session: Session) -> list[MonthlyAgreement]:
@@ -47,10 +48,14 @@ def corrections(session: Session) -> list[Correction]:
 
 
 def _newest() -> Subquery:
-    """The newest review of each scan, with its month."""
+    """The newest review of each scan, with its month.
+
+    Not of pictures that were turned away: the network claims nothing of them.
+    """
     month = func.to_char(func.timezone("UTC", col(Review.at)), "YYYY-MM")
     return (
         select(Review.predicted, Review.label, Review.agrees, month.label("month"))
+        .where(~turned_away(col(Review.scan_id)))
         .order_by(col(Review.scan_id), col(Review.id).desc())
         .ext(distinct_on(col(Review.scan_id)))
         .subquery()

@@ -207,8 +207,10 @@ class Intake:
         if scan.patient_id is not None:
             # The lock keeps the patient from being deleted before the scan is there.
             _check_patient(session, scan.patient_id, None, lock=True)
-            scan.duplicate_of = repository.first_of_picture(session, scan.patient_id, scan.sha256)
+        # Whoever locks a batch and scans, locks the batch first.
         position = sender.batch.reserve(session) if sender.batch is not None else 0
+        if scan.patient_id is not None:
+            scan.duplicate_of = repository.first_of_picture(session, scan.patient_id, scan.sha256)
         if use is not None:
             bind_key(session, use, scan_id=scan.id)
         hooks = listeners(session, scan)

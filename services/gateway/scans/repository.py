@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Self
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, func, or_
 from sqlalchemy.dialects.postgresql import distinct_on, insert
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Mapped, aliased
 from sqlmodel import Session, col, delete, select
 
 from neuroscan.contracts.enums import StageName
 from neuroscan.contracts.problems import NotFound
 from neuroscan.ids import first_id_at
 from services.gateway.auth.principal import Principal
-from services.gateway.db.tables import Erasure, Review, Scan, Stage, now
+from services.gateway.db.tables import OWN_TRACK, Erasure, Review, Scan, Stage, now
 from services.gateway.pipeline.keys import scan_prefix
 from services.gateway.pipeline.ledger import changed
 
@@ -23,7 +24,10 @@ _ID_BEFORE_ROW = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class ScanFilter:
-    """What a list is narrowed to."""
+    """What a list is narrowed to.
+
+    `label` leaves out pictures that the input check turned away: theirs says nothing.
+    """
 
     patient_id: str | None = None
     state: str | None = None
@@ -40,6 +44,19 @@ class ScanFilter:
             "reference": self.reference,
             "created_after": self.created_after.isoformat() if self.created_after else None,
         }
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a scan stands in its patient's history."""
+
+    at: datetime
+    scan_id: str
+
+    @classmethod
+    def of(cls, scan: Scan) -> Self:
+        """A scan's place."""
+        return cls(scan.acquired_at or scan.created_at, scan.id)
 
 
 @dataclass(frozen=True)
@@ -103,12 +120,22 @@ def version_of(session: Session, scan_id: str, by: Principal) -> tuple[int, str]
 
 
 def first_of_picture(session: Session, patient_id: str, sha256: str) -> str | None:
-    """The patient's first scan of the same bytes, also where another is being taken in now."""
+    """The patient's first scan of the same bytes, also where another is being taken in now.
+
+    It can't be deleted before the transaction ends: where it is being deleted, this waits, and
+    finds the one that takes its place.
+    """
     session.execute(
         select(func.pg_advisory_xact_lock(func.hashtextextended(f"{patient_id} {sha256}", 0)))
     )
-    query = select(Scan.id).where(Scan.patient_id == patient_id, Scan.sha256 == sha256)
-    return session.exec(query.order_by(col(Scan.id)).limit(1)).one_or_none()
+    query = (
+        select(Scan.id)
+        .where(Scan.patient_id == patient_id, Scan.sha256 == sha256)
+        .order_by(col(Scan.duplicate_of).is_not(None), col(Scan.id))
+        .limit(1)
+        .with_for_update(read=True, key_share=True)
+    )
+    return session.exec(query).one_or_none()
 
 
 def newest_reviews(session: Session, scan_ids: list[str]) -> dict[str, Review]:
@@ -133,6 +160,8 @@ def list_scans(
         wanted = getattr(filters, column)
         if wanted is not None:
             query = query.where(getattr(Scan, column) == wanted)
+    if filters.label is not None:
+        query = query.where(~turned_away(col(Scan.id)))
     if filters.created_after is not None:
         # Ids sort by time: the list ends there, instead of looking at everything that is older.
         since = first_id_at(filters.created_after - _ID_BEFORE_ROW)
@@ -142,23 +171,54 @@ def list_scans(
     return list(session.exec(query))
 
 
-def delete_scan(session: Session, scan_id: str) -> bool:
-    """Remove a scan's rows and order the erasure of its objects; False when there was none.
+def history_of(session: Session, patient_id: str, *, after: Place | None, limit: int) -> list[Scan]:
+    """A patient's scans by date of acquisition, else of arrival, newest first, after a place."""
+    at = func.coalesce(col(Scan.acquired_at), col(Scan.created_at))
+    query = select(Scan).where(Scan.patient_id == patient_id)
+    if after is not None:
+        # The first condition alone is what the index begins at.
+        query = query.where(at <= after.at, or_(at < after.at, col(Scan.id) < after.scan_id))
+    return list(session.exec(query.order_by(at.desc(), col(Scan.id).desc()).limit(limit)))
 
-    Where others are marked as the same picture, the oldest of them becomes the first.
+
+def turned_away(scan_id: Mapped[str]) -> ColumnElement[bool]:
+    """Whether the input check turned a scan's picture away; false where it is not classified."""
+    accepted = col(Stage.output)[("input_check", "accepted")].as_boolean()
+    classify = select(Stage.name).where(
+        Stage.scan_id == scan_id,
+        Stage.track == OWN_TRACK,
+        Stage.name == StageName.CLASSIFY,
+        accepted.is_(False),
+    )
+    return classify.exists()
+
+
+def delete_scan(session: Session, scan_id: str) -> bool:
+    """As `delete_scans`, of one; False when there was none."""
+    return bool(delete_scans(session, [scan_id]))
+
+
+def delete_scans(session: Session, scan_ids: Sequence[str]) -> list[str]:
+    """Remove scans' rows and order the erasure of their objects; the ids of those there were.
+
+    Where others that stay are marked as the same picture, the oldest of them becomes the first.
     """
-    copies = select(Scan).where(Scan.duplicate_of == scan_id).order_by(col(Scan.id))
-    heir = None
-    for copy in session.exec(copies.with_for_update()).all():
-        copy.duplicate_of = heir
-        heir = heir or copy.id
+    going, marked = col(Scan.id).in_(scan_ids), col(Scan.duplicate_of).in_(scan_ids)
+    # In the order of ids, as all do who lock many scans, so that none waits for another in a ring.
+    by_id = select(Scan.id).order_by(col(Scan.id)).with_for_update()
+    if not session.exec(by_id.where(or_(going, marked))).all():
+        return []
+    # Nobody marks another copy from here on. One that came during the wait is seen only now.
+    copies = select(Scan).where(marked, ~going).order_by(col(Scan.id)).with_for_update()
+    heirs: dict[str | None, str] = {}
+    for copy in session.exec(copies.execution_options(populate_existing=True)).all():
+        first, copy.duplicate_of = copy.duplicate_of, heirs.get(copy.duplicate_of)
+        heirs.setdefault(first, copy.id)
         changed(session, copy, None)
     session.flush()
-    gone = session.execute(delete(Scan).where(col(Scan.id) == scan_id).returning(col(Scan.id)))
-    if gone.scalar_one_or_none() is None:
-        return False
-    order_erasures(session, [scan_id])
-    return True
+    gone = list(session.execute(delete(Scan).where(going).returning(col(Scan.id))).scalars())
+    order_erasures(session, gone)
+    return gone
 
 
 def order_erasures(session: Session, scan_ids: Sequence[str]) -> None:

@@ -4,25 +4,30 @@ A caller sees the scans that its role lets it see; any other does not exist for 
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
 from sqlmodel import Session
 
-from neuroscan.contracts.problems import NotFound
+from neuroscan.contracts.problems import BadCursor, NotFound
 from neuroscan.contracts.scan import ScanView
 from services.gateway.audit import record as audit
 from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.auth.principal import Principal
 from services.gateway.auth.repository import require_live
 from services.gateway.db.session import one_statement, snapshot, transaction, writes_only
-from services.gateway.paging import decode_cursor, encode_cursor
+from services.gateway.db.tables import Scan
+from services.gateway.moments import in_utc
+from services.gateway.paging import decode_cursor, decode_position, encode_cursor, encode_position
 from services.gateway.pipeline import steering
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans import repository
 from services.gateway.scans.artefacts import Artefact, NotStored, StoredArtefact, read_artefact
 from services.gateway.scans.erase import erase_objects
 from services.gateway.scans.rendered import Rendered
-from services.gateway.scans.repository import ScanFilter
+from services.gateway.scans.repository import Place, ScanFilter
 from services.gateway.scans.views import scan_view
 
 
@@ -84,9 +89,42 @@ class ScanService:
         """One page of what the caller may see, newest first."""
         facts = filters.facts()
         after_id = decode_cursor(cursor, facts) if cursor else None
+        return self._page(
+            lambda session: repository.list_scans(
+                session, filters, by, after_id=after_id, limit=limit + 1
+            ),
+            lambda last: encode_cursor(last.id, facts),
+            by,
+            limit,
+        )
+
+    def history(self, patient_id: str, by: Principal, *, cursor: str | None, limit: int) -> Listed:
+        """One page of a patient's scans, by date of acquisition, else of arrival, newest first.
+
+        Whoever may see a patient may see all of the patient's scans.
+        """
+        facts: dict[str, str | None] = {"list": "history", "patient_id": patient_id}
+        after = _place(cursor, facts) if cursor else None
+        return self._page(
+            lambda session: repository.history_of(
+                session, patient_id, after=after, limit=limit + 1
+            ),
+            lambda last: _cursor_after(last, facts),
+            by,
+            limit,
+        )
+
+    def _page(
+        self,
+        read: Callable[[Session], list[Scan]],
+        cursor_after: Callable[[Scan], str],
+        by: Principal,
+        limit: int,
+    ) -> Listed:
+        """The first `limit` of the scans that `read` gives, which reads one more."""
         with transaction(self._engine) as session:
             snapshot(session)
-            rows = repository.list_scans(session, filters, by, after_id=after_id, limit=limit + 1)
+            rows = read(session)
             scans = rows[:limit]
             items = self._rendered.known(scans)
             unknown = [scan for scan in scans if scan.id not in items]
@@ -100,7 +138,7 @@ class ScanService:
             view = scan_view(scan, stages[scan.id], reviews.get(scan.id))
             items[scan.id] = view.model_dump_json().encode()
             self._rendered.keep(scan, items[scan.id])
-        cursor = encode_cursor(scans[-1].id, facts) if len(rows) > limit else None
+        cursor = cursor_after(scans[-1]) if len(rows) > limit else None
         return Listed([items[scan.id] for scan in scans], cursor)
 
     def artefact(
@@ -131,3 +169,16 @@ class ScanService:
                 raise NotFound("No scan has this id. It may have been deleted already.")
             audit.note(session, by, Action.DELETED, ObjectKind.SCAN, scan_id)
         erase_objects(self._pipeline, scan_id)
+
+
+def _cursor_after(scan: Scan, facts: dict[str, str | None]) -> str:
+    place = Place.of(scan)
+    return encode_position([place.at.isoformat(), place.scan_id], facts)
+
+
+def _place(cursor: str, facts: dict[str, str | None]) -> Place:
+    at, scan_id = decode_position(cursor, facts, 2)
+    try:
+        return Place(in_utc("cursor", datetime.fromisoformat(at)), str(UUID(scan_id)))
+    except ValueError as error:
+        raise BadCursor from error

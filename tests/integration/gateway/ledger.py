@@ -117,15 +117,17 @@ def scan_row(engine: Engine, scan_id: str) -> Scan:
         return session.get_one(Scan, scan_id)
 
 
-def inference_result(label: TumorClass = TumorClass.GLIOMA) -> InferenceResult:
-    """A classification."""
+def inference_result(
+    label: TumorClass = TumorClass.GLIOMA, *others: TumorClass, accepted: bool = True
+) -> InferenceResult:
+    """A classification; `others` are in the prediction set too."""
     return InferenceResult(
-        input_check=InputCheck(accepted=True, score=1.0, threshold=2.0, message="fine"),
+        input_check=InputCheck(accepted=accepted, score=1.0, threshold=2.0, message="fine"),
         classification=Classification(
             label=label,
             confidence=0.9,
             probabilities=Probabilities(glioma=0.9, meningioma=0.05, no_tumor=0.03, pituitary=0.02),
-            prediction_set=[label],
+            prediction_set=[label, *others],
             coverage=0.95,
             calibrated=True,
             elapsed_ms=1.0,
@@ -206,17 +208,26 @@ def finished(
     )
 
 
-def classify(engine: Engine, scan_id: str, label: TumorClass = TumorClass.GLIOMA) -> None:
-    """Record a scan's classification."""
+def classify(
+    engine: Engine,
+    scan_id: str,
+    label: TumorClass = TumorClass.GLIOMA,
+    *others: TumorClass,
+    accepted: bool = True,
+) -> None:
+    """Record a scan's classification; `others` are in the prediction set too."""
     digest = stage_row(engine, scan_id, StageName.CLASSIFY).input_digest
     with transaction(engine) as session:
         ref = StageRef(scan_id, StageName.CLASSIFY)
-        record.record(session, results.classified(ref, digest, inference_result(label)))
+        result = inference_result(label, *others, accepted=accepted)
+        record.record(session, results.classified(ref, digest, result))
 
 
-def complete(engine: Engine, scan_id: str, label: TumorClass = TumorClass.GLIOMA) -> None:
+def complete(
+    engine: Engine, scan_id: str, label: TumorClass = TumorClass.GLIOMA, *others: TumorClass
+) -> None:
     """Record the results of all four stages."""
-    classify(engine, scan_id, label)
+    classify(engine, scan_id, label, *others)
     for stage in (StageName.EXPLAIN, StageName.MEASURE):
         finish(engine, scan_id, stage)
     report = stage_row(engine, scan_id, StageName.REPORT)

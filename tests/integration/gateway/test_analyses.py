@@ -114,6 +114,7 @@ def test_its_workers_get_its_own_results_and_never_the_scans(
     assert message is not None
     assert isinstance(message.task, MeasureTask)
     assert message.task.label == "pituitary"
+    assert message.task.prediction_set == ["pituitary"]
 
 
 def test_what_an_earlier_measurement_inferred_is_not_taken_for_stated(

@@ -6,6 +6,7 @@ import zipfile
 import pytest
 from sqlmodel import col, select
 
+from neuroscan.contracts.enums import TumorClass
 from neuroscan.contracts.problems import (
     Forbidden,
     NotFound,
@@ -22,6 +23,7 @@ from tests.integration.gateway.batch_forms import (
     form,
     some,
 )
+from tests.integration.gateway.ledger import classify
 
 
 def audited(desk: Desk) -> list[tuple[str, str, str | None]]:
@@ -47,6 +49,17 @@ def test_a_batch_is_not_there_for_another_submitter(desk: Desk) -> None:
     assert service.list(CLINICIAN, cursor=None, limit=10).items[0].id == sent.batch_id
     with pytest.raises(Forbidden):
         service.more(sent.batch_id, Caller(CLINICIAN, "r", None), stopping=lambda: False)
+
+
+def test_an_item_holds_the_classes_that_are_possible(desk: Desk) -> None:
+    sent = desk.send(form(some(2)))
+    first, second = desk.read(sent).items
+    assert (first.prediction_set, second.prediction_set) == (None, None)
+    assert second.scan_id is not None
+    classify(desk.pipeline.engine, second.scan_id, TumorClass.MENINGIOMA, TumorClass.PITUITARY)
+    first, second = desk.read(sent).items
+    assert first.prediction_set is None
+    assert second.prediction_set == [TumorClass.MENINGIOMA, TumorClass.PITUITARY]
 
 
 def test_lists_go_on_where_the_cursor_says(desk: Desk) -> None:

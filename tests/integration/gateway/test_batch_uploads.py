@@ -4,7 +4,7 @@ from functools import partial
 
 import anyio
 import pytest
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from neuroscan.contracts.enums import StageName
 from neuroscan.contracts.problems import (
@@ -12,9 +12,12 @@ from neuroscan.contracts.problems import (
     InvalidRequest,
     NeuroscanError,
     TooManyFiles,
+    Unavailable,
     UnknownPatient,
 )
 from neuroscan.ids import new_id
+from services.gateway.auth.principal import Principal
+from services.gateway.batches import upload
 from services.gateway.batches.place import Limits
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Batch, BatchItem, IdempotencyKey, Patient, Scan
@@ -140,6 +143,27 @@ def test_a_bad_end_takes_back_only_what_its_own_request_brought(desk: Desk) -> N
     assert desk.read(first).total == 2
     assert rows(desk, Scan) == 2
     assert rows(desk, Batch) == 1
+
+
+def test_a_picture_that_came_twice_is_taken_back_too(desk: Desk) -> None:
+    files = [(f"{number}.png", PICTURES[0]) for number in range(4)]
+    off = [*form(files, patient_id=add_patient(desk))[:-1], text("notes", "late"), END]
+    with pytest.raises(InvalidRequest):
+        desk.send(off, by=CLINICIAN)
+    assert_nothing_was_made(desk)
+
+
+def test_a_database_that_is_away_between_two_files_is_waited_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = iter([Unavailable("away"), Unavailable("away")])
+
+    def come_back(_session: Session, _by: Principal) -> None:
+        for error in left:
+            raise error
+
+    monkeypatch.setattr(upload, "require_live", come_back)
+    assert desk.read(desk.send(form(some(2)))).total == 2
 
 
 def test_too_many_files_are_refused_and_those_before_stay(desk: Desk) -> None:

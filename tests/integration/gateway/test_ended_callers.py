@@ -1,4 +1,4 @@
-"""What a caller had begun ends with the caller's key or session, not when it would have been over."""
+"""What a caller had begun ends with the caller's key or session, not when it would be over."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -2,11 +2,12 @@
 
 import os
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from prometheus_client import REGISTRY
+from sqlalchemy import text, update
 from sqlmodel import Session, col, select
 
 from neuroscan.contracts.enums import Role, StageName
@@ -14,7 +15,8 @@ from neuroscan.ids import first_id_at, new_id
 from neuroscan.settings import RetentionSettings
 from services.gateway.auth.principal import Principal
 from services.gateway.db.session import transaction
-from services.gateway.db.tables import Audit, Erasure, Patient, Scan, Stage, now
+from services.gateway.db.tables import Audit, Erasure, Patient, Scan, ScanEvent, Stage, now
+from services.gateway.maintenance import reconciler, retention
 from services.gateway.maintenance.apply_erasures import apply_erasures
 from services.gateway.maintenance.reconciler import remove_orphans
 from services.gateway.maintenance.retention import remove_originals, remove_scans
@@ -105,6 +107,97 @@ def test_originals_and_results_go_when_their_time_is_over(pipeline: Pipeline) ->
     assert {key.split("/")[1] for key in keys_of(pipeline)} == {young}
 
 
+def copies(pipeline: Pipeline, count: int, *, old: bool = True) -> list[str]:
+    """Scans of one picture of one patient, the first of them unmarked."""
+    patient_id = add_patient(pipeline.engine)
+    first: str | None = None
+    ids: list[str] = []
+    for _ in range(count):
+        scan_id = add_scan(
+            pipeline.engine,
+            id=old_id() if old else new_id(),
+            patient_id=patient_id,
+            duplicate_of=first,
+        )
+        first = first or scan_id
+        ids.append(scan_id)
+    return ids
+
+
+def test_scans_of_one_picture_go_together(pipeline: Pipeline) -> None:
+    copies(pipeline, 3)
+    kept = add_scan(pipeline.engine)
+    assert remove_scans(pipeline, timedelta(days=5), never) == 3
+    with Session(pipeline.engine) as session:
+        assert [scan.id for scan in session.exec(select(Scan))] == [kept]
+
+
+def test_a_copy_that_stays_takes_the_place_of_those_that_go(pipeline: Pipeline) -> None:
+    first, *_ = copies(pipeline, 2)
+    with Session(pipeline.engine) as session:
+        patient_id = session.get_one(Scan, first).patient_id
+    heir, last = (
+        add_scan(pipeline.engine, patient_id=patient_id, duplicate_of=first) for _ in range(2)
+    )
+    assert remove_scans(pipeline, timedelta(days=5), never) == 2
+    with Session(pipeline.engine) as session:
+        marked = {scan.id: scan.duplicate_of for scan in session.exec(select(Scan))}
+        told = session.exec(select(ScanEvent.scan_id).order_by(col(ScanEvent.sequence))).all()
+    assert marked == {heir: None, last: heir}
+    assert told == [heir, last]
+
+
+def test_one_scan_that_can_not_go_keeps_no_other_back(pipeline: Pipeline) -> None:
+    ids = [add_scan(pipeline.engine, id=first_id_at(now() - timedelta(days=age))) for age in (9, 8)]
+    with transaction(pipeline.engine) as session:
+        session.execute(
+            text(
+                "CREATE FUNCTION refuses() RETURNS trigger LANGUAGE plpgsql AS"
+                " $$ BEGIN RAISE EXCEPTION 'a row that is bad'; END $$"
+            )
+        )
+        session.execute(
+            text(
+                "CREATE TRIGGER refuses BEFORE DELETE ON scan FOR EACH ROW"
+                f" WHEN (OLD.id = '{ids[0]}') EXECUTE FUNCTION refuses()"
+            )
+        )
+    before = failures("scans")
+    settings = RetentionSettings(keep_results=timedelta(days=5))
+    Maintenance(pipeline, settings).work()
+    with Session(pipeline.engine) as session:
+        assert [scan.id for scan in session.exec(select(Scan))] == ids[:1]
+    assert failures("scans") - before == 1
+
+
+def failures(kind: str) -> float:
+    labels = {"kind": kind, "outcome": "failed"}
+    return REGISTRY.get_sample_value("neuroscan_maintenance_runs_total", labels) or 0.0
+
+
+def test_a_recorder_whose_clock_is_ahead_deletes_nothing(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ahead() -> datetime:
+        return now() + timedelta(days=365)
+
+    scan_id = completed_scan(pipeline.engine)
+    kept = {
+        put(pipeline, keys.original_key(scan_id)),
+        # Of an upload that is not committed yet.
+        put(pipeline, keys.slice_key(new_id()), old=False),
+    }
+    for module in (retention, reconciler):
+        monkeypatch.setattr(module, "now", ahead, raising=False)
+    Maintenance(
+        pipeline,
+        RetentionSettings(keep_results=timedelta(days=30), keep_originals=timedelta(days=30)),
+    ).work()
+    with Session(pipeline.engine) as session:
+        assert session.get_one(Scan, scan_id).original_key is not None
+    assert keys_of(pipeline) == kept
+
+
 def test_the_hourly_work_does_all_of_it(pipeline: Pipeline) -> None:
     old = old_id()
     add_scan(pipeline.engine, id=old)
@@ -150,6 +243,22 @@ def test_what_was_erased_is_erased_again_after_a_restore(pipeline: Pipeline) -> 
         assert [scan.id for scan in session.exec(select(Scan))] == [kept]
     assert keys_of(pipeline) == set()
     assert apply_erasures(pipeline) == (0, 0)
+
+
+def test_scans_of_one_picture_are_erased_again_together(pipeline: Pipeline) -> None:
+    ids = copies(pipeline, 2, old=False)
+    with Session(pipeline.engine, expire_on_commit=False) as session:
+        scans = [session.get_one(Scan, scan_id) for scan_id in ids]
+    for scan_id in ids:
+        ScanService(pipeline).delete(scan_id, ADMIN)
+    with Session(pipeline.engine) as session:
+        for scan in scans:
+            session.add(Scan(**scan.model_dump()))
+            session.flush()
+        session.commit()
+    assert apply_erasures(pipeline) == (0, 2)
+    with Session(pipeline.engine) as session:
+        assert session.exec(select(Scan)).all() == []
 
 
 def test_an_erasure_is_written_down_even_if_the_store_is_away_at_first(

@@ -22,13 +22,14 @@ from services.gateway.maintenance.repository import originals_before
 from services.gateway.patients import repository as patients
 from services.gateway.pipeline.sweeper import Sweeper
 from services.gateway.scans import repository as scans
-from services.gateway.scans.repository import ScanFilter
+from services.gateway.scans.repository import Place, ScanFilter
 from tests.conftest import fresh_database
 
 SCANS = 100_000
 CLINICIAN = Principal("key:clinician", Role.CLINICIAN)
 SUBMITTER = Principal("key:7", Role.SUBMITTER)
 PATIENT = "00000000-0000-7000-8000-000000000007"
+MIDDLE = Place(now(), "01998c1e-0000-7000-8000-000000004e20")
 BATCH = "00000000-0000-7000-9000-000000000007"
 
 _FILL = f"""
@@ -97,6 +98,10 @@ def listed(filters: ScanFilter, by: Principal = CLINICIAN) -> Callable[[Session]
     return lambda session: scans.list_scans(session, filters, by, after_id=None, limit=51)
 
 
+def history(after: Place | None) -> Callable[[Session], object]:
+    return lambda session: scans.history_of(session, PATIENT, after=after, limit=51)
+
+
 @pytest.mark.parametrize(
     "read",
     [
@@ -104,7 +109,9 @@ def listed(filters: ScanFilter, by: Principal = CLINICIAN) -> Callable[[Session]
         pytest.param(listed(ScanFilter(state="failed")), id="by state"),
         pytest.param(listed(ScanFilter(label="glioma")), id="by label"),
         pytest.param(listed(ScanFilter(reference="case 7")), id="by reference"),
-        pytest.param(listed(ScanFilter(patient_id=PATIENT)), id="history"),
+        pytest.param(listed(ScanFilter(patient_id=PATIENT)), id="by patient"),
+        pytest.param(history(None), id="history"),
+        pytest.param(history(MIDDLE), id="a page in the middle of a history"),
         pytest.param(listed(ScanFilter(), SUBMITTER), id="a submitter's own"),
         pytest.param(
             lambda session: scans.list_scans(

@@ -88,7 +88,7 @@ def test_a_patient_can_be_deleted_while_one_of_the_scans_is(
         "INSERT INTO erasure (prefix, asked_at) VALUES (%s, now())", (f"scans/{scan['id']}",)
     )
     answer = meanwhile(lambda: api.delete(f"/v1/patients/{patient['id']}"))
-    wait_blocked(server_url, "INSERT INTO erasure")
+    wait_blocked(server_url, "SELECT scan.id")
     other.commit()
     assert answer.result().status_code == 204
     assert api.get(f"/v1/patients/{patient['id']}").status_code == 404

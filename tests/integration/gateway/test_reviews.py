@@ -156,6 +156,18 @@ def test_of_each_scan_only_its_newest_review_counts(engine: Engine, reviews: Rev
     assert found.corrections == []
 
 
+def test_a_picture_that_was_turned_away_does_not_count(
+    engine: Engine, reviews: ReviewService, scan_id: str
+) -> None:
+    turned_away = add_scan(engine)
+    classify(engine, turned_away, GLIOMA, accepted=False)
+    assert reviews.put(turned_away, NO, READER).review is not None
+    reviews.put(scan_id, YES, READER)
+    found = reviews.agreement()
+    assert [(row.count, row.agreed) for row in found.by_month] == [(1, 1)]
+    assert found.corrections == []
+
+
 def test_nobody_has_reviewed_anything(reviews: ReviewService) -> None:
     assert reviews.agreement() == Agreement(by_month=[], corrections=[])
 

@@ -18,11 +18,12 @@ from neuroscan.storage import Storage
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Erasure, Stage, now
 from services.gateway.pipeline import record, steering
+from services.gateway.pipeline import sweeper as module
 from services.gateway.pipeline.ledger import StageRef
 from services.gateway.pipeline.publish import Publisher
 from services.gateway.pipeline.sweeper import Sweeper
 from tests.integration.gateway.broker import Broker
-from tests.integration.gateway.ledger import classified_scan, stage_row, started
+from tests.integration.gateway.ledger import classified_scan, finish, stage_row, started
 
 EXPLAIN_QUEUE = stage_queue(StageName.EXPLAIN, batch=False)
 BATCH_QUEUE = stage_queue(StageName.EXPLAIN, batch=True)
@@ -64,6 +65,36 @@ def test_a_stage_that_was_never_published_is(
     sweeper.sweep()
     sweeper.sweep()
     assert broker.client.llen(EXPLAIN_QUEUE) == 1
+
+
+def test_a_long_queue_hides_nothing_in_another(
+    engine: Engine, broker: Broker, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit in ("_AT_ONCE", "_OF_A_QUEUE"):
+        monkeypatch.setattr(module, limit, 2, raising=False)
+    for _ in range(3):
+        queued_scan(engine)
+    explained = classified_scan(engine)
+    finish(engine, explained, StageName.EXPLAIN)
+    sweeper.sweep()
+    assert broker.client.llen(EXPLAIN_QUEUE) == 2
+    assert broker.client.llen(stage_queue(StageName.MEASURE, batch=False)) == 1
+
+
+def test_a_slow_store_holds_up_no_sweep(
+    engine: Engine, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = 12
+    with transaction(engine) as session:
+        for number in range(count):
+            asked_at = now() - timedelta(minutes=5)
+            session.add(Erasure(prefix=f"scans/{number}", asked_at=asked_at))
+    monkeypatch.setattr(sweeper._storage, "delete_prefix", lambda _prefix: time.sleep(0.3))
+    sweeper.sweep()
+    with transaction(engine) as session:
+        left = len(session.exec(select(Erasure)).all())
+    # The rest goes with the next ones.
+    assert 0 < count - left <= 5
 
 
 def test_a_message_that_the_broker_forgot_is_sent_again(

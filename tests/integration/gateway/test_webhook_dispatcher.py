@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import Engine, update
 from sqlmodel import col, select
 
+from neuroscan import NOTICE
 from neuroscan.contracts.access import KeyCreate
 from neuroscan.contracts.enums import DeliveryFault, DeliveryState, Role
 from services.gateway.auth.principal import Principal
@@ -98,7 +99,8 @@ def test_a_scans_notices_come_signed_and_in_order(engine: Engine, sender: Sender
         assert each.notice["id"] == row.id
         assert each.notice["type"] == "scan.state_changed"
         assert each.notice["data"] == row.payload
-        assert set(each.notice) == {"id", "type", "created_at", "data"}
+        assert set(each.notice) == {"id", "type", "created_at", "data", "notice"}
+        assert each.notice["notice"] == NOTICE
         assert (row.state, row.status_code, row.attempts, row.error) == ("delivered", 204, 1, None)
         assert row.finished_at is not None
         assert row.next_at is None

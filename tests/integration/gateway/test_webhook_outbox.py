@@ -4,7 +4,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from neuroscan.contracts.access import KeyCreate
-from neuroscan.contracts.enums import DeliveryState, Role, ScanState, StageName
+from neuroscan.contracts.enums import DeliveryState, Role, ScanState, StageName, TumorClass
 from neuroscan.contracts.problems import StageFailed
 from services.gateway.auth.principal import Principal
 from services.gateway.auth.service import AccessService
@@ -25,12 +25,14 @@ from tests.integration.gateway.hooks import (
 from tests.integration.gateway.ledger import (
     add_scan,
     classified_scan,
+    classify,
     completed_scan,
     fail_for_good,
     scan_row,
 )
 
 ADMIN = Principal(id="key:admin", role=Role.ADMIN)
+MENINGIOMA, PITUITARY = TumorClass.MENINGIOMA, TumorClass.PITUITARY
 
 
 def test_a_scan_without_listeners_writes_nothing(engine: Engine) -> None:
@@ -48,6 +50,8 @@ def test_each_new_state_is_told_once_in_order(engine: Engine) -> None:
             "state": state,
             "version": version,
             "label": "glioma",
+            "prediction_set": ["glioma"],
+            "input_accepted": True,
             "links": {"self": f"/v1/scans/{scan_id}"},
         }
         for version, state in enumerate(("classified", "explained", "measured", "completed"), 2)
@@ -62,7 +66,16 @@ def test_a_new_scan_is_told_of_before_its_first_event(engine: Engine) -> None:
         outbox.enqueue(session, scan_row(engine, scan_id))
     [row] = deliveries(engine, hook)
     assert (row.payload["state"], row.payload["version"]) == ("received", 1)
-    assert "label" not in row.payload
+    assert not {"label", "prediction_set", "input_accepted"} & row.payload.keys()
+
+
+def test_a_notice_is_no_more_certain_than_the_prediction_set(engine: Engine) -> None:
+    hook = add_hook(engine, states=ALL_STATES)
+    for accepted in (True, False):
+        classify(engine, add_scan(engine), MENINGIOMA, PITUITARY, accepted=accepted)
+    told = [row.payload for row in deliveries(engine, hook)]
+    assert [each["prediction_set"] for each in told] == [["meningioma", "pituitary"]] * 2
+    assert [each["input_accepted"] for each in told] == [True, False]
 
 
 def test_a_change_of_a_stage_alone_is_not_told(engine: Engine) -> None:

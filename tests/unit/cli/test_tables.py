@@ -8,7 +8,7 @@ from rich.console import Console
 
 from neuroscan.cli.batch import Outcome, UnreadableFile
 from neuroscan.cli.tables import area, faults, label, outcome_table, region, remarks
-from neuroscan.contracts.enums import ScanState, TumorClass
+from neuroscan.contracts.enums import ScanState, SpacingSource, TumorClass
 from neuroscan.contracts.geometry import Geometry
 from neuroscan.contracts.scan import ScanView
 from tests.scans import make_scan
@@ -33,8 +33,17 @@ def test_a_tumor_has_its_place_and_its_area() -> None:
     assert area(scan) == "11.8 cm²"
 
 
-def test_without_pixel_spacing_the_area_is_in_pixels() -> None:
-    assert area(changed("image", geometry=Geometry())) == "2412 px"
+@pytest.mark.parametrize(
+    "geometry",
+    [Geometry(), Geometry(row_mm=0.7, column_mm=0.7, source=SpacingSource.HEAD_SIZE)],
+    ids=["unknown", "estimated"],
+)
+def test_without_stated_spacing_the_area_is_in_pixels(geometry: Geometry) -> None:
+    assert area(changed("image", geometry=geometry)) == "2412 px"
+
+
+def test_every_class_that_is_possible_stands_in_the_table() -> None:
+    assert "glioma, meningioma" in printed(Outcome(Path("a.png"), scan=make_scan()))
 
 
 @pytest.mark.parametrize(

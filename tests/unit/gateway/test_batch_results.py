@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from neuroscan import NOTICE
 from neuroscan.contracts.problems import NotAnImage, Unavailable
 from neuroscan.ids import new_id
 from neuroscan.storage import Storage
@@ -74,7 +75,13 @@ def test_a_line_has_what_was_found() -> None:
     assert line["tumor_volume_status"] == scan.spatial.tumor_volume.status
     assert line["report"] == (scan.report.href if scan.report else "")
     assert (bad["state"], bad["problem"], bad["scan_id"]) == ("refused", "not_an_image", "")
-    assert set(bad.values()) == {"4", "a.png", "refused", "not_an_image", ""}
+    assert set(bad.values()) == {"4", "a.png", "refused", "not_an_image", "", NOTICE}
+
+
+def test_the_last_column_is_the_notice() -> None:
+    assert COLUMNS[-1] == "notice"
+    lines = table(b"".join(csv_pieces([row(0), refused(1)])))
+    assert [line["notice"] for line in lines] == [NOTICE, NOTICE]
 
 
 def test_the_archive_holds_what_there_is_and_says_what_there_is_not(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ def scan(day: int, **changes: object) -> TrendScan:
         "at": datetime(2026, 1, day, tzinfo=UTC),
         "label": TumorClass.GLIOMA,
         "confidence": 0.9,
+        "prediction_set": [TumorClass.GLIOMA],
         "accepted": True,
         "plane": Plane.AXIAL,
         "spacing_source": SpacingSource.DICOM,

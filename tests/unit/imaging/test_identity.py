@@ -171,6 +171,17 @@ def test_no_code_string_but_a_defined_term_stays() -> None:
     assert "Modality" not in kept
 
 
+@pytest.mark.parametrize(
+    "modality", ["OP", "ES", "RTIMAGE", "PX", "IO", "SM", "OPT", "VA", "IVUS", "MR", "SC", "OT"]
+)
+def test_what_kind_of_picture_it_is_is_known(modality: str) -> None:
+    dataset = dicom(gradient())
+    dataset.Modality = modality
+    decoded = decode(to_file(dataset))
+    assert decoded.modality == modality
+    assert dcmread(io.BytesIO(decoded.original)).Modality == modality
+
+
 def test_bytes_behind_the_native_pixels_are_dropped() -> None:
     dataset = dicom(gradient())
     dataset.PixelData += NAME.encode()

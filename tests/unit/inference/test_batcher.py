@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neuroscan.contracts.problems import Overloaded, StageFailed, Unavailable
+from neuroscan.contracts.problems import BadImage, Overloaded, StageFailed, Unavailable
 from neuroscan.settings import InferenceSettings
 from services.inference.batcher import FAILURES_MAX, Batcher, BatcherState, share_of
 from services.inference.engine import Prediction
@@ -263,6 +263,54 @@ def test_an_engine_that_answers_nothing_any_more_is_given_up(
     with pytest.raises(Unavailable, match="failed"):
         batcher.submit(tensor(1))
     assert calls == [BatcherState.FAILED]
+    batcher.close(1)
+
+
+def test_an_engine_that_prepares_nothing_any_more_is_given_up(
+    engine: SteeredEngine, metrics: Metrics
+) -> None:
+    def fail(pixels: NDArray[np.uint8]) -> Tensor:
+        raise RuntimeError("an illegal memory access was encountered")
+
+    def refuse(pixels: NDArray[np.uint8]) -> Tensor:
+        raise BadImage
+
+    broken = threading.Event()
+    batcher = Batcher(engine, InferenceSettings(), metrics, broken.set)
+    batcher.start()
+    until(lambda: batcher.state is BatcherState.READY)
+    pixels = np.zeros((4, 4), np.uint8)
+    engine.prepare = refuse  # type: ignore[method-assign]
+    for _ in range(FAILURES_MAX):
+        with pytest.raises(BadImage):
+            batcher.prepare(pixels)
+    assert not broken.is_set()
+    engine.prepare = fail  # type: ignore[method-assign]
+    for _ in range(FAILURES_MAX):
+        with pytest.raises(Unavailable):
+            batcher.prepare(pixels)
+    assert broken.is_set()
+    assert batcher.state is BatcherState.FAILED
+    assert f'rejections_total{{reason="failed"}} {FAILURES_MAX}.0'.encode() in metrics.text()
+    batcher.close(1)
+
+
+def test_what_is_left_of_a_batch_spends_nothing_once_the_engine_is_given_up(
+    engine: SteeredEngine, metrics: Metrics
+) -> None:
+    count = FAILURES_MAX + 4
+    batcher = Batcher(engine, InferenceSettings(batch_max=count), metrics)
+    batcher.start()
+    until(lambda: batcher.state is BatcherState.READY)
+    engine.go.clear()
+    first = batcher.submit(tensor(1))
+    until(lambda: engine.sizes == [1])
+    answers = [batcher.submit(tensor(POISON)) for _ in range(count)]
+    engine.go.set()
+    assert first.result(5).distance == 1
+    ends = [type(answer.exception(60)) for answer in answers]
+    assert ends == [StageFailed] * FAILURES_MAX + [Unavailable] * 4
+    assert engine.sizes == [1, count] + [1] * FAILURES_MAX
     batcher.close(1)
 
 

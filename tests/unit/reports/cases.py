@@ -136,6 +136,42 @@ def no_tumor(request: ReportRequest) -> ReportRequest:
     return with_scan(request, classification=found)
 
 
+def uncertain(*labels: TumorClass) -> Classification:
+    """These classes are possible, the likeliest first, each half as likely as the one before."""
+    shares = dict.fromkeys(TumorClass, 0.01)
+    shares |= {label: 0.5 / 2**rank for rank, label in enumerate(labels)}
+    shares[labels[0]] += 1 - sum(shares.values())
+    return Classification(
+        label=labels[0],
+        confidence=shares[labels[0]],
+        probabilities=Probabilities.model_validate(shares),
+        prediction_set=list(labels),
+        coverage=0.95,
+        calibrated=True,
+        elapsed_ms=61.0,
+    )
+
+
+def possible(request: ReportRequest, *labels: TumorClass) -> ReportRequest:
+    """A slice of which so much is known."""
+    return with_scan(request, classification=uncertain(*labels))
+
+
+def certain(request: ReportRequest) -> ReportRequest:
+    """One class only is possible."""
+    return possible(request, TumorClass.MENINGIOMA)
+
+
+def three_classes(request: ReportRequest) -> ReportRequest:
+    """Three are possible, and one of them is that there is no tumor."""
+    return possible(request, TumorClass.MENINGIOMA, TumorClass.PITUITARY, TumorClass.NO_TUMOR)
+
+
+def any_class(request: ReportRequest) -> ReportRequest:
+    """None of the four can be ruled out."""
+    return possible(request, *reversed(TumorClass))
+
+
 def unexplained(request: ReportRequest) -> ReportRequest:
     """The explanation failed for good, and with it all that follows."""
     lost = {"state": StageState.FAILED, "attempt": 3, "problem": StageFailed().problem()}
@@ -180,6 +216,9 @@ CASES: dict[str, Callable[[ReportRequest], ReportRequest]] = {
     "nobody": nobody,
     "turned_away": turned_away,
     "no_tumor": no_tumor,
+    "certain": certain,
+    "three_classes": three_classes,
+    "any_class": any_class,
     "unexplained": unexplained,
     "right_to_left": right_to_left,
     "east_asian": east_asian,
@@ -194,7 +233,7 @@ def make_item(position: int, **changes: Any) -> SummaryItem:
         file=f"scan_{position + 1:02d}.png",
         scan_id=f"01998c1e-7c1e-7d43-a8c5-3a2f0f3f{position:04x}",
         state=ScanState.COMPLETED,
-        classification=make_scan().classification,
+        classification=uncertain(TumorClass.GLIOMA),
         input_accepted=True,
         review=None,
         problem=None,
@@ -204,7 +243,11 @@ def make_item(position: int, **changes: Any) -> SummaryItem:
 
 
 def make_summary(count: int = 6) -> SummaryRequest:
-    """A batch whose second file was no image, third was turned away, and fifth corrected."""
+    """A batch whose files are fine but for four of the first five.
+
+    The second was no image, the third was turned away, the fourth may be of two classes, and the
+    fifth was corrected.
+    """
     special: dict[int, dict[str, Any]] = {
         1: {
             "scan_id": None,
@@ -215,6 +258,7 @@ def make_summary(count: int = 6) -> SummaryRequest:
             "thumbnail": None,
         },
         2: {"input_accepted": False},
+        3: {"classification": make_scan().classification},
         4: {"review": TumorClass.PITUITARY},
     }
     facts = make_scan().model

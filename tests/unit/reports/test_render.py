@@ -14,16 +14,21 @@ from services.reports.parameters import NAMES
 from services.reports.render import Renderer
 from tests.scans import SCAN_ID
 from tests.unit.reports.cases import (
+    any_class,
     make_patient,
     make_review,
     no_tumor,
     nobody,
+    possible,
     reviewed,
     turned_away,
     unexplained,
     with_scan,
 )
 from tests.unit.reports.reading import read, text_of
+
+GLIOMA, MENINGIOMA = TumorClass.GLIOMA, TumorClass.MENINGIOMA
+NO_TUMOR, PITUITARY = TumorClass.NO_TUMOR, TumorClass.PITUITARY
 
 Named = Callable[[str], ReportRequest]
 
@@ -43,7 +48,8 @@ def test_page_says_what_the_scan_holds(renderer: Renderer, report_request: Repor
     text = text_of(read(renderer, report_request))
     for expected in (
         "Ada Example", "20-4471", "1980-05-04", "female", SCAN_ID, "PACS 88-1203",
-        "2026-11-20 08:05 UTC", "2026-11-23 10:42 UTC", "Glioma 91 %", "calibrated confidence",
+        "2026-11-20 08:05 UTC", "2026-11-23 10:42 UTC", "Glioma 91 % or meningioma 7 %",
+        "calibrated confidence",
         "At 95 % coverage (nominal): glioma or meningioma.", "91.2 %", "7.1 %", "1.2 %", "0.5 %",
         "HiRes-CAM at layer3[-1]", "inside the tumor in 62 %", "bar 50 mm", "sides from DICOM",
         "Headache for three weeks.",
@@ -245,10 +251,50 @@ def test_input_that_was_turned_away_is_said_before_the_result(
 ) -> None:
     text = text_of(read(renderer, turned_away(report_request)))
     message = "The picture does not look like a brain-MRI slice."
-    assert text.index(message) < text.index("Not a brain MRI slice")
+    assert text.index(message) < text.index("Turned away by the input check")
     assert "Glioma 91 %" not in text
-    assert "own answer, not calibrated: glioma, 91 %" in text
-    assert "any of the four classes" in text
+    assert "own answer, not calibrated: glioma, 91 % No class can be ruled out." in text
+    assert "coverage" not in text
+    assert "Nothing is measured in a picture that the input check turned away." in text
+    assert "Measured from" not in text
+    assert "derived from its region" not in text
+
+
+@pytest.mark.parametrize(
+    ("labels", "headline"),
+    [
+        ([MENINGIOMA], "Meningioma 97 %"),
+        ([MENINGIOMA, PITUITARY], "Meningioma 73 % or pituitary 25 %"),
+        ([PITUITARY, GLIOMA, MENINGIOMA], "Pituitary 62 %, glioma 25 % or meningioma 12 %"),
+    ],
+)
+def test_the_large_words_name_every_class_that_is_possible(
+    renderer: Renderer, report_request: ReportRequest, labels: list[TumorClass], headline: str
+) -> None:
+    text = text_of(read(renderer, possible(report_request, *labels)))
+    assert headline in text
+    assert f"{headline} or " not in text
+    assert "not settled" not in text
+
+
+def test_where_nothing_is_ruled_out_the_likeliest_stands_small(
+    renderer: Renderer, report_request: ReportRequest
+) -> None:
+    text = text_of(read(renderer, any_class(report_request)))
+    for expected in (
+        "No class can be ruled out Likeliest: pituitary, 56 % calibrated confidence",
+        "At 95 % coverage (nominal): any of the four classes.",
+    ):
+        assert expected in text
+
+
+@pytest.mark.parametrize("label", [MENINGIOMA, NO_TUMOR])
+def test_that_there_may_be_a_tumor_or_none_is_said(
+    renderer: Renderer, report_request: ReportRequest, label: TumorClass
+) -> None:
+    other = MENINGIOMA if label is NO_TUMOR else NO_TUMOR
+    text = text_of(read(renderer, possible(report_request, label, other)))
+    assert "Whether there is a tumor at all is not settled at 95 % coverage (nominal)." in text
 
 
 def test_no_tumor_is_reported_like_any_class(
@@ -256,8 +302,22 @@ def test_no_tumor_is_reported_like_any_class(
 ) -> None:
     text = text_of(read(renderer, no_tumor(report_request)))
     assert "No tumor > 99 %" in text
+    assert "not settled" not in text
     assert "(nominal): no tumor." in text
     assert "< 0.1 %" in text
+
+
+def test_without_a_tumor_no_region_is_measured(
+    renderer: Renderer, report_request: ReportRequest
+) -> None:
+    explanation = report_request.scan.explanation
+    assert explanation is not None
+    changed = explanation.model_copy(update={"target_label": NO_TUMOR})
+    text = text_of(read(renderer, with_scan(no_tumor(report_request), explanation=changed)))
+    assert "The slice is classified as no tumor, so no region is measured." in text
+    # The midline's shift is.
+    assert "Nothing is measured" not in text
+    assert "inside the tumor in 62 %." in text
 
 
 def test_reason_of_many_parameters_is_said_once(

@@ -8,10 +8,10 @@ from pydantic import ValidationError
 
 from neuroscan import NOTICE
 from neuroscan.contracts.batch import BATCH_FILES_MAX
-from neuroscan.contracts.enums import ScanState
+from neuroscan.contracts.enums import ScanState, TumorClass
 from neuroscan.contracts.report import PageSize, SummaryRequest
 from services.reports.render import Renderer
-from tests.unit.reports.cases import make_item, make_summary
+from tests.unit.reports.cases import make_item, make_summary, uncertain
 from tests.unit.reports.reading import embedded_fonts, opened, structure, text_of
 
 
@@ -22,8 +22,8 @@ def summary_text(renderer: Renderer, request: SummaryRequest) -> str:
 def test_what_needs_a_look_stands_first(renderer: Renderer) -> None:
     text = summary_text(renderer, make_summary())
     order = [
-        "Needs a look (2)", "scan_02.png", "scan_03.png",
-        "Results (4)", "scan_01.png", "scan_04.png", "scan_05.png", "scan_06.png", "Limits",
+        "Needs a look (4)", "scan_02.png", "scan_03.png", "scan_04.png", "scan_05.png",
+        "Results (2)", "scan_01.png", "scan_06.png", "Limits",
     ]  # fmt: skip
     assert [text.index(each) for each in order] == sorted(text.index(each) for each in order)
 
@@ -32,15 +32,26 @@ def test_counts_and_reasons_are_said(renderer: Renderer) -> None:
     text = summary_text(renderer, make_summary())
     for expected in (
         "NeuroScan batch summary", "Ada Example", "MRN 20-4471", "6: 5 completed, 1 refused",
-        "Classes Glioma 4", "Turned away 1 by the input check", "Corrected 1 by a reader",
+        "Classes Glioma 4 (1 not certain)", "Turned away 1 by the input check",
+        "Corrected 1 by a reader",
         "refused", "does not look like a brain-MRI slice; its class says nothing.",
         "A reader says: pituitary.", "Glioma 91 %", "glioma or meningioma",
+        "More than one class is possible: glioma or meningioma.",
         "bootstrap 1.0 sha256 7e13a217fbc0", "NeuroScan 0.1.0", "page 1 of 1",
     ):  # fmt: skip
         assert expected in text
     assert text.count(NOTICE) == 2
     # The class of a picture that was turned away is not among the results.
-    assert text.count("Glioma 91 %") == 4
+    assert (text.count("Glioma 91 %"), text.count("Glioma 97 %")) == (1, 3)
+
+
+def test_a_corrected_slice_of_two_possible_classes_has_both_reasons(renderer: Renderer) -> None:
+    found = uncertain(TumorClass.MENINGIOMA, TumorClass.PITUITARY, TumorClass.NO_TUMOR)
+    item = make_item(0, classification=found, review=TumorClass.GLIOMA)
+    text = summary_text(renderer, make_summary().model_copy(update={"items": [item]}))
+    assert "Needs a look (1)" in text
+    possible = "More than one class is possible: meningioma, pituitary or no tumor."
+    assert f"A reader says: glioma. {possible}" in text
 
 
 def test_every_page_has_notice_number_and_column_heads(renderer: Renderer) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from neuroscan.contracts.enums import OrientationSource, PatientAxis, SpacingSource
 from neuroscan.contracts.geometry import Geometry, Orientation
+from neuroscan.wording import one_of
 from services.reports.page import paragraphs
 from services.reports.parameters import _runs
 from services.reports.pictures import ruler
@@ -17,7 +18,6 @@ from services.reports.wording import (
     length,
     moment,
     number,
-    one_of,
     percent,
     sentence,
     shortened,

@@ -23,6 +23,7 @@ from neuroscan.contracts.geometry import Geometry, Orientation, declared_orienta
 from neuroscan.contracts.spatial import MeasureResult, Parameter, SpatialParameters
 from neuroscan.imaging.region_mask import RegionMask
 from services.spatial.dimensions import shape_of
+from services.spatial.doubt import with_doubt
 from services.spatial.standing import about_region
 from tests.unit.spatial.heads import Ellipse, axial_head, geometry, measured, with_lesion
 
@@ -104,6 +105,48 @@ def test_every_value_from_a_region_says_what_the_region_is(
     result = measured(PIXELS, MASK, about=about_region(source, dice))
     for name in LESION_BASED:
         assert any(words in text for text in parameter(result, name).assumptions), name
+
+
+def doubted(result: MeasureResult, sentence: str) -> set[str]:
+    """The names of the parameters that have this assumption."""
+    names = SpatialParameters.model_fields
+    return {name for name in names if sentence in parameter(result, name).assumptions}
+
+
+def test_values_that_rest_on_an_uncertain_class_say_so() -> None:
+    by_class = {"anatomical_region", "spatial_relation"}
+    possible = (TumorClass.MENINGIOMA, TumorClass.GLIOMA)
+    found = measured(PIXELS, MASK, label=TumorClass.MENINGIOMA)
+    result = with_doubt(found, TumorClass.MENINGIOMA, possible)
+    doubt = "The class is not certain (meningioma or glioma); this value takes it as meningioma."
+    assert doubted(result, doubt) == by_class
+    # Only a glioma is measured as RANO does it.
+    result = with_doubt(measured(PIXELS, MASK), TumorClass.GLIOMA, possible[::-1])
+    doubt = "The class is not certain (glioma or meningioma); this value takes it as glioma."
+    assert doubted(result, doubt) == {*by_class, "maximum_dimensions"}
+
+
+def test_where_there_may_be_no_tumor_every_value_of_the_lesion_says_so() -> None:
+    possible = (TumorClass.GLIOMA, TumorClass.PITUITARY, TumorClass.NO_TUMOR)
+    # With nothing known of the sides, the hemisphere is not assessable.
+    result = with_doubt(measured(PIXELS, MASK, Geometry()), TumorClass.GLIOMA, possible)
+    doubt = (
+        "The class is not certain (glioma, pituitary or no tumor); this value takes it as glioma."
+    )
+    told = doubted(result, doubt)
+    assert told == {
+        name
+        for name in LESION_BASED
+        if parameter(result, name).status is not Standing.NOT_ASSESSABLE
+    }
+    assert "tumor_volume" in told
+    assert "hemisphere" not in told
+
+
+@pytest.mark.parametrize("possible", [(), (TumorClass.GLIOMA,)])
+def test_a_certain_class_is_no_assumption(possible: tuple[TumorClass, ...]) -> None:
+    found = measured(PIXELS, MASK)
+    assert with_doubt(found, TumorClass.GLIOMA, possible) == found
 
 
 def test_ranges_follow_the_regions_own_range() -> None:

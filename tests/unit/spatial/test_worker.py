@@ -14,6 +14,7 @@ from neuroscan.contracts.problems import NotAnImage, NotFound, StageFailed, Trun
 from neuroscan.contracts.spatial import MeasureResult
 from neuroscan.imaging.region_mask import RegionMask
 from neuroscan.storage import Storage
+from services.spatial.doubt import with_doubt
 from services.spatial.standing import about_region
 from services.spatial.worker import load
 from tests.pictures import png
@@ -72,6 +73,20 @@ def test_the_range_and_the_source_of_the_region_reach_the_parameters(
     about = about_region(RegionSource.SEGMENTATION, 0.876)
     assert result.spatial == measured(PIXELS, regions, about=about).spatial
     assert result.spatial != measured(PIXELS, MASK, about=about).spatial
+
+
+def test_the_prediction_set_reaches_the_parameters(handle: Handler) -> None:
+    possible = [TumorClass.GLIOMA, TumorClass.MENINGIOMA]
+    result = handle(task().model_copy(update={"prediction_set": possible}), "-")
+    found = measured(PIXELS, MASK)
+    assert result.spatial == with_doubt(found, TumorClass.GLIOMA, possible).spatial
+    assert result.spatial != found.spatial
+
+
+def test_a_message_without_prediction_set_is_measured_too(handle: Handler) -> None:
+    sent = task().model_dump(mode="json")
+    del sent["prediction_set"]
+    assert handle(MeasureTask.model_validate(sent), "-").spatial == measured(PIXELS, MASK).spatial
 
 
 def test_a_scan_without_region_is_measured_too(handle: Handler) -> None:

@@ -83,6 +83,11 @@ function takeCode() {
   return decodeURIComponent(found[1]);
 }
 
+// Addresses after the `#` name pages, so that the link must not set one.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
 addEventListener("hashchange", () => {
   const code = takeCode();
   if (code) {

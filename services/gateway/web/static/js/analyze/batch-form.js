@@ -1,6 +1,6 @@
 // Many slices at once.
 
-import { upload, words } from "../core/api.js";
+import { newKey, upload, words } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import { bytes, plural } from "../core/format.js";
 import { icon } from "../core/icons.js";
@@ -18,7 +18,8 @@ export function batchForm(signal) {
   const listed = h("div");
   const progress = h("progress", { max: 1, value: 0, hidden: true, "aria-label": "Upload" });
   const submit = h("button", { class: "primary", type: "submit", disabled: true }, "Analyze");
-  const state = { files: [], sending: false };
+  // The key of the last try: the same files and fields go on where a broken upload ended.
+  const state = { files: [], sending: false, tried: null };
 
   const showFiles = () => {
     const total = state.files.reduce((sum, file) => sum + file.size, 0);
@@ -79,22 +80,32 @@ export function batchForm(signal) {
     },
     signal,
   });
+  const keyFor = (files, values) => {
+    const said = JSON.stringify(values);
+    const same = state.tried?.files === files && state.tried.said === said;
+    if (!same) state.tried = { files, said, key: newKey() };
+    return state.tried.key;
+  };
   const send = async (event) => {
     event.preventDefault();
     if (state.sending || state.files.length === 0) return;
+    const values = fields.values();
     state.sending = true;
     submit.disabled = true;
     progress.hidden = false;
     replace(problem);
     try {
-      const batch = await upload("/v1/batches", formOf(state.files, fields.values()), {
+      const batch = await upload("/v1/batches", formOf(state.files, values), {
         onProgress: (share) => (progress.value = share),
+        headers: { "Idempotency-Key": keyFor(state.files, values) },
         signal,
       });
       go(`/batches/${batch.id}`);
     } catch (error) {
       if (error.name === "AbortError") return;
-      replace(problem, failure(error.title ?? "The batch was not accepted.", words(error)));
+      if (error.code === "idempotency_conflict") state.tried = null;
+      const begun = error.location && linkTo(error.location);
+      replace(problem, failure(error.title ?? "The batch was not accepted.", words(error), ...(begun ? [begun] : [])));
       submit.disabled = false;
     } finally {
       state.sending = false;
@@ -110,6 +121,11 @@ export function batchForm(signal) {
     fields.element,
     h("div", { class: "send" }, progress, submit),
   );
+}
+
+/** To a batch that holds what came before the problem. */
+function linkTo(location) {
+  return h("a", { class: "button", href: location.replace(/^\/v1/, "#") }, "What arrived of the batch");
 }
 
 /** The fields first: the server stores each file as it arrives. */

@@ -10,7 +10,10 @@ const CONVENTIONS = [
   ["neurological", "Neurological (right on the right)"],
 ];
 
-/** The fields, with `element`, `values()` → `[name, text]` pairs, `set(…)` and `focus(name)`. */
+/**
+ * The fields: `element`, `values()` → `[name, text]` pairs, `focus(name)`, and `fill(facts)` with what
+ * a sample is known for, which `takeBack()` undoes where nobody has written since.
+ */
 export function scanFields({ single, patient }) {
   const picker = may("clinician") ? patientPicker(patient) : null;
   const reference = h("input", { maxLength: 128, placeholder: "Your own number, never a name", autocomplete: "off" });
@@ -45,6 +48,15 @@ export function scanFields({ single, patient }) {
     more,
   );
   const named = { frame, pixel_spacing_mm: spacing, reference };
+  // What stood in a field before a sample filled it.
+  const former = new Map();
+  for (const control of [spacing, convention]) {
+    control.addEventListener("input", () => former.delete(control));
+  }
+  const put = (control, value) => {
+    former.set(control, control.value);
+    control.value = value;
+  };
   return {
     element,
     values: () =>
@@ -57,9 +69,13 @@ export function scanFields({ single, patient }) {
         ["frame", frame.value],
         ["notes", notes.value],
       ].filter(([, value]) => value !== ""),
-    set({ pixelSpacing, displayConvention }) {
-      spacing.value = pixelSpacing ?? "";
-      convention.value = displayConvention ?? "unknown";
+    fill({ pixelSpacing, displayConvention }) {
+      put(spacing, pixelSpacing);
+      put(convention, displayConvention);
+    },
+    takeBack() {
+      for (const [control, value] of former) control.value = value;
+      former.clear();
     },
     focus(name) {
       if (name === "frame") more.open = true;

@@ -13,7 +13,7 @@ const NOT_PICKED = "Pick a patient from the list, create one, or empty this fiel
 /** `{ element, value() }`; `patient` is picked from the start. */
 export function patientPicker(patient = null) {
   const id = newId("patient");
-  const state = { patient, options: [], active: -1, timer: null, turn: 0 };
+  const state = { patient, options: [], optionsFor: null, active: -1, timer: null, turn: 0 };
   const input = h("input", {
     id,
     role: "combobox",
@@ -28,14 +28,30 @@ export function patientPicker(patient = null) {
   const chosen = h("div", { class: "chosen" });
   const element = h("div", { class: "field picker" }, h("label", { for: id }, "Patient"), input, list, chosen);
 
+  const typed = () => input.value.trim();
+  // Options of an older text stay to be seen, and nothing acts on them.
+  const optionsFit = () => !list.hidden && state.optionsFor === typed();
+  // Whatever is still under way belongs to an older text.
+  const forgetQuestions = () => {
+    clearTimeout(state.timer);
+    state.turn += 1;
+  };
+  const setActive = (active) => {
+    state.active = active;
+    [...list.children].forEach((option, index) => {
+      option.setAttribute("aria-selected", String(index === active));
+    });
+    if (active < 0) input.removeAttribute("aria-activedescendant");
+    else input.setAttribute("aria-activedescendant", `${id}-${active}`);
+  };
   const close = () => {
+    forgetQuestions();
     list.hidden = true;
-    state.active = -1;
+    setActive(-1);
     input.setAttribute("aria-expanded", "false");
-    input.removeAttribute("aria-activedescendant");
   };
   // A number that was typed and not picked would make a scan of nobody.
-  const check = () => input.setCustomValidity(!state.patient && input.value.trim() ? NOT_PICKED : "");
+  const check = () => input.setCustomValidity(!state.patient && typed() ? NOT_PICKED : "");
   const pick = (picked) => {
     state.patient = picked;
     input.value = "";
@@ -68,12 +84,12 @@ export function patientPicker(patient = null) {
   };
   const make = async () => {
     close();
-    const made = await createPatient({ medical_record_number: input.value.trim() });
+    const made = await createPatient({ medical_record_number: typed() });
     if (made) pick(made);
   };
   const showOptions = (options) => {
     state.options = options;
-    state.active = -1;
+    state.optionsFor = typed();
     replace(
       list,
       options.map(({ words: text, note, act }, index) =>
@@ -86,7 +102,7 @@ export function patientPicker(patient = null) {
             // Before the field loses its focus.
             onmousedown: (event) => {
               event.preventDefault();
-              act();
+              if (optionsFit()) act();
             },
           },
           text,
@@ -95,17 +111,18 @@ export function patientPicker(patient = null) {
       ),
     );
     list.hidden = false;
+    setActive(-1);
     input.setAttribute("aria-expanded", "true");
   };
   const search = async () => {
-    const q = input.value.trim();
+    forgetQuestions();
+    const mine = state.turn;
+    const q = typed();
     const create = { words: q ? `Create patient ${q}` : "Create a patient", act: make };
     if (!q) return showOptions([create]);
-    state.turn += 1;
-    const mine = state.turn;
     try {
       const { items } = await post("/v1/patients/search", { q, limit: SHOWN });
-      if (mine !== state.turn || document.activeElement !== input) return undefined;
+      if (mine !== state.turn) return undefined;
       const found = items.map((each) => ({
         words: each.medical_record_number,
         note: [each.name, each.birth_date && day(each.birth_date)].filter(Boolean).join(" · "),
@@ -113,22 +130,21 @@ export function patientPicker(patient = null) {
       }));
       return showOptions([...found, create]);
     } catch (error) {
+      if (mine !== state.turn) return undefined;
       return showOptions([{ words: words(error), act: search }]);
     }
   };
   const move = (step) => {
-    if (list.hidden) return;
+    if (!optionsFit()) return;
     const count = state.options.length;
-    state.active = (state.active + step + count) % count;
-    [...list.children].forEach((option, index) => {
-      option.setAttribute("aria-selected", String(index === state.active));
-    });
-    input.setAttribute("aria-activedescendant", `${id}-${state.active}`);
+    const from = state.active < 0 && step < 0 ? 0 : state.active;
+    setActive((from + step + count) % count);
     list.children[state.active].scrollIntoView({ block: "nearest" });
   };
   input.addEventListener("input", () => {
     check();
-    clearTimeout(state.timer);
+    forgetQuestions();
+    setActive(-1);
     state.timer = setTimeout(search, PAUSE_MS);
   });
   input.addEventListener("focus", search);
@@ -139,6 +155,7 @@ export function patientPicker(patient = null) {
       move(event.key === "ArrowDown" ? 1 : -1);
     } else if (event.key === "Enter") {
       event.preventDefault();
+      if (!optionsFit()) return;
       if (state.active >= 0) state.options[state.active].act();
       else if (state.options.length === 2) state.options[0].act();
     } else if (event.key === "Escape") close();

@@ -1,6 +1,6 @@
 // One slice: the file, what is said about it, and the way to its result.
 
-import { Problem, upload, words } from "../core/api.js";
+import { newKey, Problem, upload, words } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import { bytes } from "../core/format.js";
 import { handOver, takeOver } from "../core/handoff.js";
@@ -23,9 +23,10 @@ export function singleForm(signal) {
   const choose = ([file], sample = null) => {
     URL.revokeObjectURL(state.preview);
     state.file = file;
-    state.key = crypto.randomUUID();
+    state.key = newKey();
     state.preview = file.type.startsWith("image/") ? URL.createObjectURL(file) : null;
-    if (sample) fields.set(sample);
+    fields.takeBack();
+    if (sample) fields.fill(sample);
     replace(problem);
     replace(
       chosen,
@@ -46,6 +47,7 @@ export function singleForm(signal) {
   };
   const clear = () => {
     state.file = null;
+    fields.takeBack();
     chosen.hidden = true;
     zone.hidden = false;
     submit.disabled = true;
@@ -78,7 +80,7 @@ export function singleForm(signal) {
     } catch (error) {
       if (error.name === "AbortError") return;
       replace(problem, failure(error.title ?? "The slice was not accepted.", words(error)));
-      if (error instanceof Problem && error.status >= 400) state.key = crypto.randomUUID();
+      if (error instanceof Problem && error.status >= 400) state.key = newKey();
       focusOn(error, fields);
     } finally {
       state.sending = false;

@@ -1,13 +1,13 @@
 // A batch's files as tiles: failures on top with their reason, then as sorted and filtered.
 
 import { h, replace } from "../core/dom.js";
-import { percent, sentence } from "../core/format.js";
-import { CLASSES, STATES, TURNED_AWAY } from "../core/words.js";
+import { sentence } from "../core/format.js";
+import { answerWords, STATES, TURNED_AWAY } from "../core/words.js";
 
 const SORTS = {
   sent: (a, b) => a.position - b.position,
   name: (a, b) => a.file.localeCompare(b.file, undefined, { numeric: true }),
-  label: (a, b) => (a.label ?? "~").localeCompare(b.label ?? "~") || confidenceOf(b) - confidenceOf(a),
+  label: (a, b) => (labelOf(a) ?? "~").localeCompare(labelOf(b) ?? "~") || confidenceOf(b) - confidenceOf(a),
   unsure: (a, b) => confidenceOf(a) - confidenceOf(b),
 };
 
@@ -27,7 +27,15 @@ export function grid() {
   const element = h("ul", { class: "tiles" });
   const kept = new Map();
   const tileOf = (item) => {
-    const key = JSON.stringify([item.state, item.label, item.confidence, item.problem?.detail, item.scan_id]);
+    const key = JSON.stringify([
+      item.state,
+      item.label,
+      item.confidence,
+      item.prediction_set,
+      item.input_accepted,
+      item.problem?.detail,
+      item.scan_id,
+    ]);
     const known = kept.get(item.position);
     if (known?.key === key) return known.tile;
     const tile = draw(item);
@@ -50,11 +58,21 @@ function fits(item, filter) {
   if (filter === "") return true;
   if (filter === "failed") return isFailed(item);
   if (filter === "running") return !isFailed(item) && item.state !== "completed" && item.state !== "canceled";
-  return item.label === filter;
+  if (filter === "turned-away") return isTurnedAway(item);
+  return labelOf(item) === filter;
+}
+
+function isTurnedAway(item) {
+  return item.input_accepted === false;
+}
+
+/** The class that counts: none of a picture that the input check turned away. */
+function labelOf(item) {
+  return isTurnedAway(item) ? null : item.label;
 }
 
 function confidenceOf(item) {
-  return item.confidence ?? -1;
+  return isTurnedAway(item) ? -1 : (item.confidence ?? -1);
 }
 
 function draw(item) {
@@ -83,7 +101,7 @@ function draw(item) {
 
 function headline(item) {
   if (isFailed(item)) return item.problem?.title?.replace(/\.$/, "") ?? "Failed";
-  if (item.input_accepted === false) return TURNED_AWAY;
+  if (isTurnedAway(item)) return TURNED_AWAY;
   if (!item.label) return item.state === "canceled" ? "Canceled" : "Waiting";
-  return `${CLASSES[item.label]} ${percent(item.confidence)}`;
+  return answerWords(item);
 }

@@ -2,19 +2,14 @@
 
 /** What went wrong, in the API's words (RFC 9457) or, where the server is silent, in ours. */
 export class Problem extends Error {
-  constructor({ status = 0, code = "unreachable", title, detail, retryAfter = null }) {
+  constructor({ status = 0, code = "unreachable", title, detail, retryAfter = null, location = null }) {
     super(detail || title);
-    Object.assign(this, { status, code, title, detail, retryAfter });
+    Object.assign(this, { status, code, title, detail, retryAfter, location });
   }
 }
 
 /** `lost` and `found` as the server goes and comes back; `signed-out` when the session has ended. */
 export const server = new EventTarget();
-
-const UNREACHABLE = {
-  title: "The server does not answer.",
-  detail: "Nothing was lost here. The page tries again by itself; check that NeuroScan is running.",
-};
 
 let csrfToken = null;
 let reachable = true;
@@ -53,7 +48,7 @@ export async function call(method, path, { json, etag, signal, headers = {}, qui
   } catch (error) {
     if (error.name === "AbortError") throw error;
     noteReachable(false);
-    throw new Problem(UNREACHABLE);
+    throw unreachable(method);
   }
   noteReachable(true);
   if (!answer.ok && answer.status !== 304) throw await problemOf(answer, quiet);
@@ -102,16 +97,30 @@ export function upload(path, form, { onProgress, headers = {}, signal } = {}) {
       noteReachable(true);
       const body = parsed(request.responseText);
       if (request.status < 400) resolve(body);
-      else reject(toProblem(request.status, body, request.getResponseHeader("Retry-After")));
+      else reject(toProblem(request.status, body, (name) => request.getResponseHeader(name)));
     };
     request.onerror = () => {
       noteReachable(false);
-      reject(new Problem(UNREACHABLE));
+      reject(unreachable("POST"));
     };
     request.onabort = () => reject(new DOMException("Aborted", "AbortError"));
     signal?.addEventListener("abort", () => request.abort());
     request.send(form);
   });
+}
+
+/** A key for the header `Idempotency-Key`: a random UUID, which secure contexts alone could ask for. */
+export function newKey() {
+  const octets = crypto.getRandomValues(new Uint8Array(16));
+  octets[6] = (octets[6] & 0x0f) | 0x40;
+  octets[8] = (octets[8] & 0x3f) | 0x80;
+  const digits = [...octets].map((octet) => octet.toString(16).padStart(2, "0")).join("");
+  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
+/** An answer that another try would not change; too many requests are none. */
+export function isRefusal(error) {
+  return error instanceof Problem && error.status >= 400 && error.status < 500 && error.status !== 429;
 }
 
 /** A problem's sentence for a person. */
@@ -121,16 +130,25 @@ export function words(error) {
 }
 
 async function problemOf(answer, quiet) {
-  const problem = toProblem(
-    answer.status,
-    parsed(await answer.text()),
-    answer.headers.get("Retry-After"),
-  );
+  const body = parsed(await answer.text());
+  const problem = toProblem(answer.status, body, (name) => answer.headers.get(name));
   if (problem.status === 401 && !quiet) server.dispatchEvent(new Event("signed-out"));
   return problem;
 }
 
-function toProblem(status, body, retryAfter) {
+/** What is not read only is never sent again by itself, and may have arrived. */
+function unreachable(method) {
+  return new Problem({
+    title: "The server does not answer.",
+    detail:
+      method === "GET"
+        ? "Nothing was lost here. The page tries again by itself; check that NeuroScan is running."
+        : "It is not known whether this arrived. Try again when the server is back.",
+  });
+}
+
+function toProblem(status, body, headerOf) {
+  const retryAfter = headerOf("Retry-After");
   const title = body?.title ?? `The server answered ${status}.`;
   return new Problem({
     status,
@@ -138,6 +156,7 @@ function toProblem(status, body, retryAfter) {
     title,
     detail: body?.detail ?? title,
     retryAfter: retryAfter ? Number(retryAfter) : null,
+    location: headerOf("Location"),
   });
 }
 

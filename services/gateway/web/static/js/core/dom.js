@@ -51,6 +51,20 @@ export function choice(options, props = {}) {
   return select;
 }
 
+/** A button whose work runs once at a time. */
+export function workButton(text, act) {
+  const work = async () => {
+    button.disabled = true;
+    try {
+      await act();
+    } finally {
+      button.disabled = false;
+    }
+  };
+  const button = h("button", { type: "button", onclick: work }, text);
+  return button;
+}
+
 function fill(element, props, children) {
   for (const [name, value] of Object.entries(props)) {
     if (value === undefined || value === null || value === false) continue;

@@ -1,6 +1,6 @@
 // Follows a scan or a batch: server-sent events, and long polling where they do not come through.
 
-import { call, get, isReachable, noteReachable, Problem } from "./api.js";
+import { call, get, isReachable, isRefusal, noteReachable } from "./api.js";
 
 const EVENTS_WAIT_MS = 4000;
 const PAUSES_MS = [500, 1000, 2000, 4000, 8000];
@@ -36,7 +36,7 @@ function byEvents(path, take, state, signal) {
   return new Promise((resolve) => {
     const source = new EventSource(`${path}/events`);
     let opened = false;
-    let asking = false;
+    let asking = null;
     let again = false;
     const finish = (ended) => {
       clearTimeout(timer);
@@ -44,13 +44,7 @@ function byEvents(path, take, state, signal) {
       resolve(ended || state.over);
     };
     const timer = setTimeout(() => !opened && finish(false), EVENTS_WAIT_MS);
-    // Changes may come faster than answers: one question at a time, and one more if need be.
-    const ask = async () => {
-      if (asking) {
-        again = true;
-        return;
-      }
-      asking = true;
+    const read = async () => {
       try {
         do {
           again = false;
@@ -59,7 +53,13 @@ function byEvents(path, take, state, signal) {
       } catch {
         finish(false);
       }
-      asking = false;
+      asking = null;
+    };
+    // Changes may come faster than answers: one question at a time, and one more if need be.
+    const ask = () => {
+      again = asking !== null;
+      asking ??= read();
+      return asking;
     };
     const live = () => {
       opened = true;
@@ -74,7 +74,8 @@ function byEvents(path, take, state, signal) {
     source.addEventListener(END, async () => {
       source.close();
       await ask();
-      finish(true);
+      // Over is what was read as over: a question that failed is asked again by polling.
+      finish(false);
     });
     source.onerror = () => {
       // The browser tries again by itself as long as the server answers at all.
@@ -96,8 +97,9 @@ async function byPolling(path, take, state, signal) {
       if (!answer.etag) await pause(1000, signal);
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof Problem && error.status >= 400 && error.status < 500) throw error;
-      await pause(PAUSES_MS[Math.min(failures, PAUSES_MS.length - 1)], signal);
+      if (isRefusal(error)) throw error;
+      const usual = PAUSES_MS[Math.min(failures, PAUSES_MS.length - 1)];
+      await pause(Math.max(usual, (error.retryAfter || 0) * 1000), signal);
       failures += 1;
     }
   }

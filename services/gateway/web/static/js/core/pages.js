@@ -1,7 +1,7 @@
 // Lists that come in pages: the first at once, the others by a button.
 
 import { get } from "./api.js";
-import { h, replace } from "./dom.js";
+import { h, replace, workButton } from "./dom.js";
 import { failureOf, waiting } from "./states.js";
 
 /**
@@ -23,7 +23,7 @@ export function pagedList({ path, draw, nothing, tag = "ul", look, signal }) {
     }
     list.append(...draw(page.items));
     const more = () => next(query, page.next_cursor, mine);
-    replace(foot, page.next_cursor && h("button", { type: "button", onclick: more }, "Show more"));
+    replace(foot, page.next_cursor && workButton("Show more", more));
   };
   const next = async (query, cursor, mine) => {
     try {

@@ -1,6 +1,8 @@
 // Addresses after the `#`, so that no path of the page ever reaches the server or its logs.
 
+import { closeDialogs } from "./dialog.js";
 import { h, replace } from "./dom.js";
+import { focusHeading } from "./focus.js";
 import { failure } from "./states.js";
 
 const routes = [];
@@ -27,10 +29,8 @@ export function path() {
 
 /** Shows what the address names. `first`: the focus stays where the browser put it. */
 export async function showCurrent(main, { first = false } = {}) {
-  turn += 1;
+  clear();
   const mine = turn;
-  leave?.();
-  leave = null;
   const found = match(path());
   main.classList.toggle("broad", Boolean(found?.broad));
   if (!found) {
@@ -49,14 +49,13 @@ export async function showCurrent(main, { first = false } = {}) {
   leave = module.show({ main, params: found.params, title: setTitle }) ?? null;
   if (first) return;
   window.scrollTo(0, 0);
-  const heading = main.querySelector("h1") ?? main;
-  heading.tabIndex = -1;
-  heading.focus({ preventScroll: true });
+  focusHeading(main);
 }
 
-/** Ends the page that is shown. */
+/** Ends the page that is shown, and what is open above it. */
 export function clear() {
   turn += 1;
+  closeDialogs();
   leave?.();
   leave = null;
 }

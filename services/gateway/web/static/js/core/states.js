@@ -1,7 +1,7 @@
 // How empty, waiting and failed things look, the same everywhere.
 
 import { words } from "./api.js";
-import { h } from "./dom.js";
+import { h, workButton } from "./dom.js";
 import { icon } from "./icons.js";
 
 /** Nothing here yet, and what to do about it. */
@@ -21,7 +21,7 @@ export function failure(title, text, ...actions) {
 
 /** An error as a message, with another try where there is one. */
 export function failureOf(error, retry) {
-  const again = retry ? [h("button", { onclick: retry }, "Try again")] : [];
+  const again = retry ? [workButton("Try again", retry)] : [];
   const title = error.title ?? "This did not work.";
   const text = words(error);
   return failure(title, text === title ? "" : text, ...again);

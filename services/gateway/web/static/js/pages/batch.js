@@ -1,7 +1,8 @@
 // One batch: how far it is, its files, what can be taken away.
 
 import { get, words } from "../core/api.js";
-import { choice, field, h, replace, setText } from "../core/dom.js";
+import { choice, field, h, setText } from "../core/dom.js";
+import { renew } from "../core/focus.js";
 import { moment, plural, shortId } from "../core/format.js";
 import { icon } from "../core/icons.js";
 import { follow } from "../core/live.js";
@@ -16,6 +17,7 @@ const FILTERS = [
   ["failed", "Failed"],
   ["running", "Not done yet"],
   ...Object.entries(CLASSES),
+  ["turned-away", "Turned away"],
 ];
 
 export function show({ main, params, title }) {
@@ -24,7 +26,7 @@ export function show({ main, params, title }) {
   const ending = new AbortController();
   let stop = () => {};
   const load = async () => {
-    replace(main, h("h1", { class: "visually-hidden" }, `Batch ${shortId(params.id)}`), waiting(48, 60, 400));
+    renew(main, h("h1", { class: "visually-hidden" }, `Batch ${shortId(params.id)}`), waiting(48, 60, 400));
     try {
       const batch = await get(path, { signal: ending.signal });
       const page = build(main, batch, path);
@@ -37,7 +39,7 @@ export function show({ main, params, title }) {
         onGone: (error) => say(words(error), { failed: true }),
       });
     } catch (error) {
-      if (!ending.signal.aborted) replace(main, failureOf(error, load));
+      if (!ending.signal.aborted) renew(main, failureOf(error, load));
     }
   };
   load();
@@ -70,7 +72,7 @@ function build(main, first, path) {
   };
   sort.addEventListener("change", draw);
   filter.addEventListener("change", draw);
-  replace(
+  renew(
     main,
     h(
       "div",

@@ -89,16 +89,20 @@ async function create(load) {
   );
   if (!done) return;
   load();
-  await openDialog("The new key", (close) => [
-    h("p", {}, "Copy it now: it is shown this once."),
-    h("div", { class: "secret" }, h("code", {}, done.value.key)),
-    h(
-      "div",
-      { class: "row" },
-      h("button", { type: "button", onclick: () => copy(done.value.key) }, "Copy"),
-      h("button", { class: "primary", type: "button", onclick: () => close() }, "Done"),
-    ),
-  ]);
+  await openDialog(
+    "The new key",
+    (close) => [
+      h("p", {}, "Copy it now: it is shown this once."),
+      h("div", { class: "secret" }, h("code", {}, done.value.key)),
+      h(
+        "div",
+        { class: "row" },
+        h("button", { type: "button", onclick: () => copy(done.value.key) }, "Copy"),
+        h("button", { class: "primary", type: "button", onclick: () => close() }, "Done"),
+      ),
+    ],
+    { light: false },
+  );
 }
 
 async function copy(text) {

@@ -1,7 +1,8 @@
 // The model in use: what it is, how good it is, how readers find it, its whole card.
 
 import { get, Problem } from "../core/api.js";
-import { h, replace } from "../core/dom.js";
+import { h } from "../core/dom.js";
+import { renew } from "../core/focus.js";
 import { may } from "../core/session.js";
 import { failureOf, waiting } from "../core/states.js";
 import { METHODS } from "../core/words.js";
@@ -14,11 +15,11 @@ export function show({ main, title }) {
   const ending = new AbortController();
   const { signal } = ending;
   const load = async () => {
-    replace(main, h("h1", { class: "visually-hidden" }, "Model"), waiting(48, 120, 200, 400));
+    renew(main, h("h1", { class: "visually-hidden" }, "Model"), waiting(48, 120, 200, 400));
     const [facts, card] = await Promise.allSettled([get("/v1/model", { signal }), get("/v1/model/card", { signal })]);
     if (signal.aborted) return;
     if (facts.status === "rejected" && card.status === "rejected") {
-      replace(main, failureOf(card.reason, load));
+      renew(main, failureOf(card.reason, load));
       return;
     }
     draw(main, facts, card, signal);
@@ -31,7 +32,7 @@ function draw(main, facts, card, signal) {
   const known = facts.value ?? null;
   const written = card.value ?? null;
   const name = known?.model ?? written;
-  replace(
+  renew(
     main,
     h("div", { class: "head" }, h("div", {}, h("h1", {}, `Model ${name.name} ${name.version}`), h("p", { class: "meta mono" }, name.sha256.slice(0, 16)))),
     written && known && written.sha256 !== known.model.sha256 && otherModel(),

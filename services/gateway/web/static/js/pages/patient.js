@@ -2,7 +2,8 @@
 
 import { get, remove } from "../core/api.js";
 import { confirm } from "../core/dialog.js";
-import { h, replace } from "../core/dom.js";
+import { h } from "../core/dom.js";
+import { renew } from "../core/focus.js";
 import { day, plural } from "../core/format.js";
 import { handOver } from "../core/handoff.js";
 import { icon } from "../core/icons.js";
@@ -19,7 +20,7 @@ export function show({ main, params, title }) {
   title("Patient");
   const ending = new AbortController();
   const load = async () => {
-    replace(main, h("h1", { class: "visually-hidden" }, "Patient"), waiting(48, 120, 400));
+    renew(main, h("h1", { class: "visually-hidden" }, "Patient"), waiting(48, 120, 400));
     try {
       const [patient, history] = await Promise.all([
         get(path, { signal: ending.signal }),
@@ -27,7 +28,7 @@ export function show({ main, params, title }) {
       ]);
       draw(main, patient, history, { path, load, signal: ending.signal });
     } catch (error) {
-      if (!ending.signal.aborted) replace(main, failureOf(error, load));
+      if (!ending.signal.aborted) renew(main, failureOf(error, load));
     }
   };
   load();
@@ -39,7 +40,7 @@ function draw(main, patient, history, { path, load, signal }) {
     handOver("patient-for-upload", patient);
     go("/analyze");
   };
-  replace(
+  renew(
     main,
     h(
       "div",

@@ -2,6 +2,7 @@
 
 import { get, post, words } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
+import { renew } from "../core/focus.js";
 import { moment, percent, shortId } from "../core/format.js";
 import { takeOver } from "../core/handoff.js";
 import { follow } from "../core/live.js";
@@ -12,9 +13,11 @@ import { FORMATS, isFinal, SPACING_SOURCES } from "../core/words.js";
 import { patientWords } from "../analyze/patient-picker.js";
 import { actions } from "../result/actions.js";
 import { analyses } from "../result/analyses.js";
+import { announcer } from "../result/announcer.js";
 import { method } from "../result/method.js";
 import { notices } from "../result/notices.js";
 import { parameters } from "../result/parameters.js";
+import { reportRenewal } from "../result/renewal.js";
 import { review } from "../result/review.js";
 import { stages } from "../result/stages.js";
 import { strip } from "../result/strip.js";
@@ -28,7 +31,7 @@ export function show({ main, params, title }) {
   let stop = () => {};
   let page = null;
   const take = (scan) => {
-    page ??= build(main, scan, { path, refresh, signal: ending.signal });
+    page ??= build(main, scan, { path, refresh, take, signal: ending.signal });
     page.update(scan);
   };
   const refresh = async () => {
@@ -45,14 +48,13 @@ export function show({ main, params, title }) {
     });
   };
   const load = async () => {
-    replace(main, h("h1", { class: "visually-hidden" }, `Scan ${shortId(params.id)}`), waiting(48, 24, 640));
+    renew(main, h("h1", { class: "visually-hidden" }, `Scan ${shortId(params.id)}`), waiting(48, 24, 640));
     try {
       const scan = await get(path, { signal: ending.signal });
-      replace(main);
       take(scan);
       if (!isFinal(scan.state)) watch();
     } catch (error) {
-      if (!ending.signal.aborted) replace(main, failureOf(error, load));
+      if (!ending.signal.aborted) renew(main, failureOf(error, load));
     }
   };
   const known = takeOver(path);
@@ -66,16 +68,19 @@ export function show({ main, params, title }) {
   };
 }
 
-function build(main, scan, { path, refresh, signal }) {
+function build(main, scan, { path, refresh, take, signal }) {
   const viewer = document.createElement("ns-viewer");
+  const pictures = strip(viewer, scan);
   const patient = h("span");
   const meta = h("span");
   const further = h("div");
-  const acts = {
-    onChanged: refresh,
-    onReanalyze: () => further.ask(),
+  const later = analyses(further, scan, signal);
+  const acts = actions({ onChanged: refresh, onReanalyze: later.ask });
+  const awaitReport = reportRenewal(path, { take, note: acts.note, signal });
+  const onSaved = (saved) => {
+    take(saved);
+    awaitReport(saved);
   };
-  further.ask = analyses(further, scan, signal);
   const onRetry = may("admin")
     ? async () => {
         try {
@@ -87,31 +92,34 @@ function build(main, scan, { path, refresh, signal }) {
       }
     : null;
   const parts = {
-    actions: part("div", "actions", (now) => actions(now, acts), (now) => [now.state, now.links, now.report]),
+    acts,
+    pictures,
+    later,
+    announcer: announcer(),
+    notices: notices({ onRetry }),
     stages: part("ol", "stages", stages, (now) => now.stages),
-    notices: part("div", "notices", (now) => notices(now, { onRetry }), (now) => [now.input_check, now.stages, now.state, now.explanation?.disagreement]),
-    verdict: part("section", "card verdict-card", verdict, (now) => [now.classification, now.state === "failed"]),
-    parameters: part("section", "card parameters-card", parameters, (now) => [now.spatial, isFinal(now.state)]),
-    review: part("section", "card review-card", (now) => review(now, { onSaved: refresh }), (now) => [now.review, now.classification?.label]),
-    method: part("section", "card method-card", method, (now) => [now.explanation, now.model]),
+    verdict: part("section", "card verdict-card", verdict, (now) => [now.classification, now.input_check, isFinal(now.state)]),
+    parameters: part("section", "card parameters-card", parameters, (now) => [now.spatial, isFinal(now.state) && now.state]),
+    review: part("section", "card review-card", (now) => review(now, { onSaved }), (now) => [now.review, now.classification?.label, now.input_check]),
+    method: part("section", "card method-card", method, (now) => [now.explanation, now.model, now.input_check, now.classification?.label, now.spatial !== null]),
   };
-  parts.notices.element.setAttribute("aria-live", "polite");
   parts.stages.element.setAttribute("aria-label", "Progress");
-  replace(
+  renew(
     main,
     h(
       "div",
       { class: "head" },
       h("div", {}, h("h1", {}, scan.reference ?? `Scan ${shortId(scan.id)}`), h("p", { class: "meta" }, patient, meta)),
-      parts.actions.element,
+      acts.element,
     ),
+    parts.announcer.element,
     parts.stages.element,
     parts.notices.element,
     h(
       "div",
       { class: "result" },
       parts.verdict.element,
-      h("section", { class: "card viewer-card", "aria-label": "Pictures" }, viewer, strip(viewer, scan)),
+      h("section", { class: "card viewer-card", "aria-label": "Pictures" }, viewer, pictures.element),
       parts.parameters.element,
       parts.review.element,
       parts.method.element,

@@ -1,10 +1,10 @@
 // A patient's scans along time, newest first, under their years.
 
 import { get } from "../core/api.js";
-import { h, replace } from "../core/dom.js";
+import { h, replace, workButton } from "../core/dom.js";
 import { day } from "../core/format.js";
 import { failureOf } from "../core/states.js";
-import { CLASSES, isFinal, STATES } from "../core/words.js";
+import { CLASSES, isFinal, namesTumor, spacingKnown, STATES, wasTurnedAway } from "../core/words.js";
 import { outcome } from "../scans/row.js";
 
 export function timeline(first, path, signal) {
@@ -25,7 +25,7 @@ export function timeline(first, path, signal) {
         if (!signal.aborted) replace(foot, failureOf(error, more));
       }
     };
-    replace(foot, history.next_cursor && h("button", { type: "button", onclick: more }, "Show more"));
+    replace(foot, history.next_cursor && workButton("Show more", more));
   };
   add(first);
   return [list, foot];
@@ -46,7 +46,7 @@ function entry(scan) {
         h("small", {}, day(dateOf(scan)), scan.acquired_at ? "" : " (received)"),
         h("strong", { class: scan.state === "failed" ? "bad" : "" }, outcome(scan)),
         h("small", {}, details(scan)),
-        review && h("small", {}, review.agrees ? "reader agrees" : `reader: ${CLASSES[review.label].toLowerCase()}`),
+        review && h("small", {}, review.agrees && !wasTurnedAway(scan) ? "reader agrees" : `reader: ${CLASSES[review.label].toLowerCase()}`),
         !isFinal(scan.state) && h("small", { class: "running" }, STATES[scan.state]),
       ),
     ),
@@ -60,10 +60,10 @@ function details(scan) {
 }
 
 function areaOf(scan) {
-  const { row_mm: row, column_mm: column } = scan.image.geometry;
+  const { geometry } = scan.image;
   const region = scan.explanation?.region;
-  if (!region || !row || scan.classification?.label === "no_tumor") return null;
-  return region.area_px * row * column;
+  if (!region || !namesTumor(scan) || !spacingKnown(geometry)) return null;
+  return region.area_px * geometry.row_mm * geometry.column_mm;
 }
 
 function dateOf(scan) {

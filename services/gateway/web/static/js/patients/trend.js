@@ -2,7 +2,7 @@
 
 import { h, svg } from "../core/dom.js";
 import { day, number, percent } from "../core/format.js";
-import { CLASSES } from "../core/words.js";
+import { classWords } from "../core/words.js";
 
 // Drawn in its own units and scaled to the card: fewer on a phone keep the letters readable.
 const WIDTH = matchMedia("(max-width: 560px)").matches ? 330 : 620;
@@ -39,7 +39,7 @@ function drawing(points) {
   const areas = points.map((point) => point.area_mm2).filter((area) => area !== null);
   const top = niceTop(Math.max(...areas, 1));
   const panels = [
-    panel(0, "Area, mm²", points.map((point) => point.area_mm2), top, (value) => number(value), times, x),
+    panel(0, "Area, mm²", points.map((point) => point.area_mm2), top, (value) => number(value), times, x, whyNoArea(points)),
     panel(1, "Confidence", points.map((point) => point.confidence), 1, (value) => percent(value), times, x),
   ];
   const height = ROOM.top + 2 * PANEL + GAP + ROOM.bottom;
@@ -52,7 +52,7 @@ function drawing(points) {
   );
 }
 
-function panel(index, title, values, top, write, times, x) {
+function panel(index, title, values, top, write, times, x, whyNone = "") {
   const base = ROOM.top + index * (PANEL + GAP) + PANEL;
   const y = (value) => base - (value / top) * (PANEL - 30);
   const known = values.flatMap((value, at) => (value === null ? [] : [[x(times[at]), y(value), value]]));
@@ -66,8 +66,14 @@ function panel(index, title, values, top, write, times, x) {
     ]),
     svg("path", { d: known.map(([px, py], at) => `${at ? "L" : "M"}${px.toFixed(1)} ${py.toFixed(1)}`).join(""), class: "line" }),
     known.map(([px, py, value]) => svg("circle", { cx: px, cy: py, r: 4, class: "point" }, svg("title", {}, write(value)))),
-    known.length === 0 && svg("text", { x: ROOM.left + 8, y: base - PANEL / 3 }, "No spacing is stated, so no area."),
+    known.length === 0 && svg("text", { x: ROOM.left + 8, y: base - PANEL / 3 }, whyNone),
   );
+}
+
+/** Why no point has an area, where that is so. */
+function whyNoArea(points) {
+  if (points.every((point) => point.label === "no_tumor")) return "All are classified as no tumor, so no area.";
+  return "No area: it takes a stated spacing and a marked region.";
 }
 
 function niceTop(value) {
@@ -77,7 +83,10 @@ function niceTop(value) {
 
 function summary(points) {
   const [first, last] = [points[0], points.at(-1)];
-  const area = (point) => (point.area_mm2 === null ? "area unknown" : `${number(point.area_mm2)} square millimeters`);
+  const area = (point) => {
+    if (point.label === "no_tumor") return "no tumor";
+    return point.area_mm2 === null ? "area unknown" : `${number(point.area_mm2)} square millimeters`;
+  };
   return `${points.length} scans from ${day(first.at)} to ${day(last.at)}: from ${area(first)} to ${area(last)}. The table below has all values.`;
 }
 
@@ -94,7 +103,7 @@ function table(points) {
           "tr",
           {},
           h("td", {}, h("a", { href: `#/scans/${point.scan_id}` }, day(point.at))),
-          h("td", {}, CLASSES[point.label]),
+          h("td", {}, classWords(point)),
           h("td", {}, percent(point.confidence)),
           h("td", {}, number(point.area_mm2)),
         ),

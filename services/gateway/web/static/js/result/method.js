@@ -2,7 +2,7 @@
 
 import { h } from "../core/dom.js";
 import { number, percent } from "../core/format.js";
-import { METHODS } from "../core/words.js";
+import { METHODS, namesTumor, wasTurnedAway } from "../core/words.js";
 
 export function method(scan) {
   return [h("h2", {}, "Method and limits"), h("ul", { class: "limits" }, sentences(scan).map((text) => h("li", {}, text))), model(scan)];
@@ -14,20 +14,27 @@ function sentences(scan) {
   if (found) {
     const sharp = found.sharpness === null ? "" : `, sharpness ${number(found.sharpness, 2)}`;
     list.push(`Map: ${METHODS[found.method]} at ${found.layer}${sharp}.`);
-    if (found.pointing_accuracy !== null) {
+    if (namesTumor(scan) && found.pointing_accuracy !== null) {
       list.push(`On annotated validation slices the peak of such a map lay inside the tumor in ${percent(found.pointing_accuracy)}.`);
     }
-    if (found.region_source === "segmentation") {
-      const dice = found.segmentation_dice === null ? "" : ` (median Dice coefficient on annotated validation slices ${found.segmentation_dice.toFixed(2)})`;
-      list.push(`The parameters are measured from the segmentation's region${dice}.`);
-    } else if (found.region_source === "map") {
-      list.push("The parameters are measured from the map's region and are as good as that.");
-    }
+    list.push(...measuredFrom(scan));
     if (found.overlap !== null) list.push(`Map and segmentation overlap with a Dice coefficient of ${found.overlap.toFixed(2)}.`);
   }
   list.push("One slice shows two axes: whatever needs the third, another sequence or contrast dynamics is assumed or not given.");
   list.push(scan.notice);
   return list;
+}
+
+/** What the parameters rest on: nothing before they are there, nor where no region is measured. */
+function measuredFrom(scan) {
+  const { region_source: source, segmentation_dice: dice } = scan.explanation;
+  if (wasTurnedAway(scan)) return ["The input check turned the picture away, so no region is measured."];
+  if (!namesTumor(scan)) return ["The slice is classified as no tumor, so no region is measured."];
+  if (!scan.spatial) return [];
+  if (source === "map") return ["The parameters are measured from the map's region and are as good as that."];
+  if (source !== "segmentation") return [];
+  const known = dice === null ? "" : ` (median Dice coefficient on annotated validation slices ${dice.toFixed(2)})`;
+  return [`The parameters are measured from the segmentation's region${known}.`];
 }
 
 function model(scan) {

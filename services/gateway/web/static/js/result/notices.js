@@ -1,7 +1,7 @@
 // What has to be read first: the input check, what failed, what does not fit together.
 
 import { h } from "../core/dom.js";
-import { sentence } from "../core/format.js";
+import { percent, sentence } from "../core/format.js";
 import { icon } from "../core/icons.js";
 import { failure } from "../core/states.js";
 import { wasTurnedAway } from "../core/words.js";
@@ -13,7 +13,24 @@ const STAGES = {
   report: "The report failed.",
 };
 
-export function notices(scan, { onRetry }) {
+/** The notices, with `update(scan)`: what stands already stays, so that it is not read out again. */
+export function notices({ onRetry }) {
+  const element = h("div", { class: "notices", "aria-live": "polite" });
+  const update = (scan) => {
+    const before = [...element.children];
+    const now = messages(scan, onRetry).map(
+      (message) => before.find((each) => each.textContent === message.textContent) ?? message,
+    );
+    for (const each of before) if (!now.includes(each)) each.remove();
+    now.forEach((each, index) => {
+      const there = element.children[index] ?? null;
+      if (each !== there) element.insertBefore(each, there);
+    });
+  };
+  return { element, update };
+}
+
+function messages(scan, onRetry) {
   const found = [];
   if (wasTurnedAway(scan)) {
     found.push(
@@ -22,6 +39,9 @@ export function notices(scan, { onRetry }) {
         `${sentence(scan.input_check.message)} Read nothing into what follows; send a single T1-weighted slice instead.`,
       ),
     );
+  }
+  if (!wasTurnedAway(scan) && tumorIsOpen(scan.classification)) {
+    found.push(warning(`Whether there is a tumor at all is not settled at ${percent(scan.classification.coverage)} coverage (nominal).`, ""));
   }
   for (const stage of scan.stages) {
     if (stage.state !== "failed") continue;
@@ -43,6 +63,11 @@ export function notices(scan, { onRetry }) {
     );
   }
   return found;
+}
+
+/** Whether the prediction set holds "no tumor" and a tumor. */
+function tumorIsOpen(found) {
+  return found !== null && found.prediction_set.length > 1 && found.prediction_set.includes("no_tumor");
 }
 
 function warning(title, text) {

@@ -3,7 +3,7 @@
 import { h, newId } from "../core/dom.js";
 import { sentence } from "../core/format.js";
 import { icon, standingShape } from "../core/icons.js";
-import { STANDINGS } from "../core/words.js";
+import { isFinal, STANDINGS } from "../core/words.js";
 import { PARAMETERS } from "./parameter-words.js";
 
 export function parameters(scan) {
@@ -15,7 +15,7 @@ export function parameters(scan) {
     h("h2", {}, "Spatial parameters"),
     h(
       "table",
-      { class: "parameters", "aria-busy": found ? null : "true" },
+      { class: "parameters", "aria-busy": found || isFinal(scan.state) ? null : "true" },
       h(
         "thead",
         { class: "visually-hidden" },

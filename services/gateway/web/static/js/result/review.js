@@ -5,9 +5,9 @@ import { choice, field, h, replace } from "../core/dom.js";
 import { moment } from "../core/format.js";
 import { may, session } from "../core/session.js";
 import { say } from "../core/toast.js";
-import { CLASSES } from "../core/words.js";
+import { CLASSES, wasTurnedAway } from "../core/words.js";
 
-/** The card's content for a scan; `onSaved(scan?)` after a verdict was kept. */
+/** The card's content for a scan; `onSaved(scan)` after a verdict was kept. */
 export function review(scan, { onSaved }) {
   return [h("h2", {}, "Reader's verdict"), given(scan), may("clinician") && form(scan, onSaved)];
 }
@@ -19,48 +19,57 @@ function given(scan) {
   return h(
     "div",
     { class: "given" },
-    h("strong", {}, found.agrees ? `Agrees: ${CLASSES[found.label].toLowerCase()}` : `Corrected to ${CLASSES[found.label].toLowerCase()}`),
+    h("strong", {}, verdictWords(scan)),
     found.comment && h("p", { dir: "auto" }, found.comment),
     h("small", { class: "faint" }, `by ${who}, ${moment(found.at)}`),
   );
 }
 
+/** Where the input check turned the picture away there is no class to agree with. */
+function verdictWords(scan) {
+  const { agrees, label } = scan.review;
+  const name = CLASSES[label].toLowerCase();
+  if (wasTurnedAway(scan)) return `Reads it as ${name}`;
+  return agrees ? `Agrees: ${name}` : `Corrected to ${name}`;
+}
+
 function form(scan, onSaved) {
   const label = scan.classification?.label;
   if (!label) return h("p", { class: "muted" }, "A verdict can be given once the scan is classified.");
-  const others = Object.entries(CLASSES).filter(([name]) => name !== label);
+  const away = wasTurnedAway(scan);
+  const others = Object.entries(CLASSES).filter(([name]) => away || name !== label);
   const comment = h("textarea", { maxLength: 4000, dir: "auto", rows: 2 });
   const problem = h("p", { class: "bad small", role: "alert" });
-  const correct = choice([["", "Correct to …"], ...others], { "aria-label": "Correct to" });
-  const agree = h("button", { type: "submit", value: "agree" }, `Agree: ${CLASSES[label].toLowerCase()}`);
-  const save = h("button", { type: "submit", value: "correct", disabled: true }, "Save correction");
-  correct.addEventListener("change", () => {
-    save.disabled = correct.value === "";
-  });
+  const question = away ? "Read it as" : "Correct to";
+  const other = choice([["", `${question} …`], ...others], { "aria-label": question });
+  const agree = away ? null : h("button", { type: "submit" }, `Agree: ${CLASSES[label].toLowerCase()}`);
+  const save = h("button", { type: "submit", disabled: true }, away ? "Save verdict" : "Save correction");
+  const setSending = (now) => {
+    if (agree) agree.disabled = now;
+    save.disabled = now || other.value === "";
+  };
+  other.addEventListener("change", () => setSending(false));
+  const send = async (event) => {
+    event.preventDefault();
+    const chosen = event.submitter === save ? other.value : label;
+    setSending(true);
+    replace(problem);
+    try {
+      const body = { label: chosen, agrees: chosen === label, comment: comment.value.trim() };
+      const saved = await put(`/v1/scans/${scan.id}/review`, body);
+      say("Your verdict is kept.");
+      onSaved(saved);
+    } catch (error) {
+      replace(problem, words(error));
+      setSending(false);
+    }
+  };
   return h(
     "form",
-    {
-      class: "review",
-      onsubmit: async (event) => {
-        event.preventDefault();
-        const agrees = event.submitter !== save;
-        const body = { label: agrees ? label : correct.value, agrees, comment: comment.value.trim() };
-        agree.disabled = true;
-        save.disabled = true;
-        replace(problem);
-        try {
-          await put(`/v1/scans/${scan.id}/review`, body);
-          say("Your verdict is kept.");
-          await onSaved();
-        } catch (error) {
-          replace(problem, words(error));
-          agree.disabled = false;
-          save.disabled = correct.value === "";
-        }
-      },
-    },
+    { class: "review", onsubmit: send },
+    away && h("p", { class: "muted" }, "The input check turned the picture away, so there is no class to agree with."),
     field("Comment", comment),
-    h("div", { class: "row" }, agree, correct, save),
+    h("div", { class: "row" }, agree, other, save),
     problem,
   );
 }

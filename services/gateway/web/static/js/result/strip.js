@@ -1,8 +1,9 @@
 // The paper's three pictures side by side: original, heat map, overlay. Each sets the large one.
 
-import { h, replace } from "../core/dom.js";
-import { METHODS } from "../core/words.js";
+import { h, replace, setText } from "../core/dom.js";
+import { isFinal, METHODS } from "../core/words.js";
 
+/** The strip, with `update(scan)` at each change of the scan. */
 export function strip(viewer, scan) {
   const frames = {
     original: frame("Original"),
@@ -10,16 +11,13 @@ export function strip(viewer, scan) {
     overlay: frame("Overlay"),
   };
   const element = h("div", { class: "strip", role: "group", "aria-label": "The three pictures" });
-  const press = (chosen) => {
+  const press = () => {
     for (const [name, { button }] of Object.entries(frames)) {
-      button.setAttribute("aria-pressed", String(name === chosen));
+      button.setAttribute("aria-pressed", String(name === viewer.view));
     }
   };
   for (const [name, { button }] of Object.entries(frames)) {
-    button.addEventListener("click", () => {
-      viewer.setView(name);
-      press(name);
-    });
+    button.addEventListener("click", () => viewer.setView(name));
     element.append(button);
   }
   const show = (explanation) => {
@@ -28,16 +26,22 @@ export function strip(viewer, scan) {
     frames.map.caption.textContent = METHODS[explanation.method];
   };
   picture(frames.original, scan.links.slice, "Original slice");
-  press("overlay");
+  press();
+  viewer.addEventListener("view", press);
   viewer.addEventListener("explanation", (event) => show(event.detail));
-  return element;
+  const update = (now) => {
+    const text = isFinal(now.state) && !now.explanation ? "not made" : "not there yet";
+    for (const { coming } of Object.values(frames)) setText(coming, text);
+  };
+  return { element, update };
 }
 
 function frame(words) {
-  const place = h("span", { class: "frame" }, h("span", { class: "coming" }, "not there yet"));
+  const coming = h("span", { class: "coming" });
+  const place = h("span", { class: "frame" }, coming);
   const caption = h("span", { class: "caption" }, words);
   const button = h("button", { type: "button" }, place, caption);
-  return { place, caption, button };
+  return { place, coming, caption, button };
 }
 
 function picture({ place }, src, alt) {

@@ -2,7 +2,7 @@
 
 import { h } from "../core/dom.js";
 import { elapsed, oneOf, percent } from "../core/format.js";
-import { CLASSES, TURNED_AWAY, wasTurnedAway } from "../core/words.js";
+import { answers, CLASSES, classWords, isFinal, TURNED_AWAY, wasTurnedAway } from "../core/words.js";
 
 export function verdict(scan) {
   const found = scan.classification;
@@ -10,12 +10,7 @@ export function verdict(scan) {
   if (wasTurnedAway(scan)) return turnedAway(found);
   return [
     h("h2", {}, "Classification"),
-    h(
-      "p",
-      { class: "verdict" },
-      h("strong", {}, CLASSES[found.label]),
-      h("span", {}, percent(found.confidence)),
-    ),
+    headline(found),
     h("p", { class: "set" }, setWords(found)),
     bars(found),
     h(
@@ -26,6 +21,19 @@ export function verdict(scan) {
         : "The confidence is not calibrated.",
     ),
   ];
+}
+
+/** As large as the prediction set allows: "Meningioma 51 % or pituitary 46 %". */
+function headline(found) {
+  const parts = answers(found).map(({ name, share }) =>
+    h("span", { class: "answer" }, h("strong", {}, name), " ", share),
+  );
+  if (parts.length === 0) {
+    const likeliest = `Likeliest: ${CLASSES[found.label].toLowerCase()} ${percent(found.confidence)}`;
+    return h("p", { class: "verdict" }, h("strong", {}, classWords(found)), " ", h("small", {}, likeliest));
+  }
+  const between = (index) => (index === 0 ? "" : index === parts.length - 1 ? " or " : ", ");
+  return h("p", { class: "verdict" }, parts.map((part, index) => [between(index), part]));
 }
 
 /** The network names a class for any picture: here it must not stand large. */
@@ -43,12 +51,10 @@ function turnedAway(found) {
   ];
 }
 
-/** The prediction set, as in "glioma or meningioma". */
-export function setWords({ prediction_set: set, coverage }) {
-  const names = set.map((label) => CLASSES[label].toLowerCase());
-  const nominal = percent(coverage);
-  if (set.length === Object.keys(CLASSES).length) return `At ${nominal} coverage no class can be ruled out.`;
-  return ["At ", nominal, " coverage: ", h("b", {}, oneOf(names)), "."];
+/** The prediction set in a sentence, as in the report. */
+export function setWords(found) {
+  const names = answers(found).map(({ name }) => name.toLowerCase());
+  return [`At ${percent(found.coverage)} coverage (nominal): `, h("b", {}, oneOf(names) || "any of the four classes"), "."];
 }
 
 /** Four bars, the likeliest on top. */
@@ -72,7 +78,7 @@ export function bars({ label, probabilities }) {
 }
 
 function waiting(scan) {
-  const failed = scan.state === "failed" || scan.state === "canceled";
+  const failed = isFinal(scan.state);
   return [
     h("h2", {}, "Classification"),
     h("p", { class: "verdict" }, h("strong", { class: "muted" }, failed ? "—" : "Waiting")),

@@ -1,8 +1,8 @@
 // A scan in a line of a list.
 
 import { h } from "../core/dom.js";
-import { moment, percent, shortId } from "../core/format.js";
-import { CLASSES, isFinal, STATES, TURNED_AWAY, wasTurnedAway } from "../core/words.js";
+import { moment, shortId } from "../core/format.js";
+import { answerWords, isFinal, STATES, TURNED_AWAY, wasTurnedAway } from "../core/words.js";
 
 export function scanRow(scan) {
   return h(
@@ -34,6 +34,5 @@ export function outcome(scan) {
   if (scan.state === "canceled" && !scan.classification) return "Canceled";
   if (!scan.classification) return STATES[scan.state];
   if (wasTurnedAway(scan)) return TURNED_AWAY;
-  const { label, confidence } = scan.classification;
-  return `${CLASSES[label]} ${percent(confidence)}`;
+  return answerWords(scan.classification);
 }

@@ -86,11 +86,12 @@ class Status extends HTMLElement {
       status.model && h("span", {}, `model ${status.model.version}`),
     );
     const missing = status.degraded.map((part) => PARTS[part] ?? part).join(", ");
+    const accepted = status.status === "degraded" ? ". Scans are accepted and wait for it." : "";
     const oldest = status.queue.waiting ? `, the oldest for ${elapsed(status.queue.oldest_s * 1000)}` : "";
     replace(
       this.#details,
       pair("Server", WORDS[status.status].toLowerCase()),
-      missing && pair("Does not answer", `${missing}. Scans are accepted and wait for it.`),
+      missing && pair("Does not answer", `${missing}${accepted}`),
       pair("Runs on", device || "not known while inference is away"),
       pair("Model", status.model ? `${status.model.name} ${status.model.version}` : "not known"),
       pair("Queue", `${plural(status.queue.waiting, "step")} waiting${oldest}`),

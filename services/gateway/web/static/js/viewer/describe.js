@@ -8,7 +8,7 @@ export function describe(scan, viewer) {
   if (viewer.explanation) {
     const target = CLASSES[viewer.explanation.target_label].toLowerCase();
     const strength = Math.round(viewer.opacity * 100);
-    parts.push(`${METHODS[viewer.method]} heat map for ${target} at ${strength} percent`);
+    parts.push(`${METHODS[viewer.explanation.method]} heat map for ${target} at ${strength} percent`);
     const outlines = [
       viewer.showMap && viewer.regions.map && "the map's region",
       viewer.showSegmentation && viewer.regions.segmentation && "the segmentation",

@@ -3,6 +3,9 @@
 import { number } from "../core/format.js";
 import { spacingKnown } from "../core/words.js";
 
+/** The longest bar that fits a corner, in CSS pixels. */
+export const BAR_ROOM = 120;
+
 const BARS = [200, 100, 50, 30, 20, 10, 5, 2, 1];
 
 /** A line's length in words. */

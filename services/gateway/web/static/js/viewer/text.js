@@ -2,9 +2,7 @@
 
 import { h, replace, setText } from "../core/dom.js";
 import { opposite, sidesKnown } from "../core/words.js";
-import { scaleBar, scaleWords } from "./ruler.js";
-
-const BAR_ROOM = 120;
+import { BAR_ROOM, scaleBar, scaleWords } from "./ruler.js";
 
 export class PictureText {
   #view = h("div", { class: "corner top-left" });

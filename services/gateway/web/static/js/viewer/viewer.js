@@ -2,9 +2,10 @@
 
 import { words } from "../core/api.js";
 import { h } from "../core/dom.js";
-import { CLASSES } from "../core/words.js";
+import { CLASSES, isFinal } from "../core/words.js";
 import { describe } from "./describe.js";
 import { paint } from "./draw.js";
+import { exported } from "./export.js";
 import { Explanations } from "./methods.js";
 import { loadBitmap, SlicePicture } from "./picture.js";
 import { act } from "./shortcuts.js";
@@ -91,8 +92,19 @@ export class Viewer extends HTMLElement {
   }
 
   get waitingWords() {
-    const failed = this.#scan?.stages.find((stage) => stage.state === "failed");
-    return failed ? "There is no heat map: the scan failed before it." : "The heat map is being made.";
+    const { state, explanation } = this.#scan;
+    if (explanation) return "The heat map is being loaded.";
+    if (!isFinal(state)) return "The heat map is being made.";
+    return `There is no heat map: the scan ${state === "canceled" ? "was canceled" : "failed"} before it.`;
+  }
+
+  /** Which of the three pictures this is, or null where it was changed to something else. */
+  get view() {
+    const outlines = [this.showMap, this.showSegmentation];
+    if (outlines.every(Boolean)) return this.showSlice && this.opacity > 0 ? "overlay" : null;
+    if (outlines.some(Boolean)) return null;
+    if (!this.showSlice) return "map";
+    return this.opacity === 0 ? "original" : null;
   }
 
   get heat() {
@@ -225,13 +237,13 @@ export class Viewer extends HTMLElement {
     this.#changed();
   }
 
-  /** The picture as it is shown, as a file. */
-  save() {
-    this.#canvas.toBlob((blob) => {
-      const link = h("a", { href: URL.createObjectURL(blob), download: `scan-${this.#scan.id}-view.png` });
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-    });
+  /** The picture as it is shown, as a file that says what it is. */
+  async save() {
+    if (!this.picture) return;
+    const blob = await exported(this.#canvas, this.#scan, this);
+    const link = h("a", { href: URL.createObjectURL(blob), download: `scan-${this.#scan.id}-view.png` });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 
   async #load(work) {
@@ -265,6 +277,7 @@ export class Viewer extends HTMLElement {
     this.#text.showSides(this.geometry);
     this.#bar.show();
     this.#legend.show(this);
+    this.dispatchEvent(new Event("view"));
     this.#paintSoon();
   }
 

@@ -24,7 +24,10 @@ _ID_BEFORE_ROW = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class ScanFilter:
-    """What a list is narrowed to."""
+    """What a list is narrowed to.
+
+    `label` leaves out pictures that the input check turned away: theirs says nothing.
+    """
 
     patient_id: str | None = None
     state: str | None = None
@@ -147,6 +150,8 @@ def list_scans(
         wanted = getattr(filters, column)
         if wanted is not None:
             query = query.where(getattr(Scan, column) == wanted)
+    if filters.label is not None:
+        query = query.where(~turned_away(col(Scan.id)))
     if filters.created_after is not None:
         # Ids sort by time: the list ends there, instead of looking at everything that is older.
         since = first_id_at(filters.created_after - _ID_BEFORE_ROW)

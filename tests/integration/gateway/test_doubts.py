@@ -4,15 +4,19 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from sqlalchemy import Engine
 
-from neuroscan.contracts.enums import TumorClass
+from neuroscan.contracts.enums import Role, ScanState, TumorClass
 from neuroscan.contracts.results import InputCheck
+from services.gateway.auth.principal import Principal
+from services.gateway.db.session import transaction
 from services.gateway.db.tables import Scan
 from services.gateway.pipeline.doubts import with_doubts
+from services.gateway.scans.repository import ScanFilter, list_scans
 from services.gateway.web.files import FOLDER
 from tests import pictures
 from tests.integration.gateway.calls import submit, wait_final
-from tests.integration.gateway.ledger import inference_result
+from tests.integration.gateway.ledger import add_scan, classify, inference_result
 
 
 def scan(modality: str | None = None, width: int = 512, height: int = 512) -> Scan:
@@ -49,6 +53,22 @@ def test_the_networks_own_check_keeps_its_words() -> None:
     away = InputCheck(accepted=False, score=3.0, threshold=2.0, message="strange")
     result = result.model_copy(update={"input_check": away})
     assert with_doubts(scan("CT"), result) == result
+
+
+def test_a_list_by_label_leaves_out_what_was_turned_away(engine: Engine) -> None:
+    shown, waiting, turned_away = (add_scan(engine) for _ in range(3))
+    classify(engine, shown)
+    classify(engine, turned_away, accepted=False)
+    reader = Principal("key:reader", Role.CLINICIAN)
+
+    def listed(filters: ScanFilter) -> set[str]:
+        with transaction(engine) as session:
+            rows = list_scans(session, filters, reader, after_id=None, limit=9)
+            return {row.id for row in rows}
+
+    assert listed(ScanFilter()) == {shown, waiting, turned_away}
+    assert listed(ScanFilter(label=TumorClass.GLIOMA)) == {shown}
+    assert listed(ScanFilter(state=ScanState.CLASSIFIED)) == {shown, turned_away}
 
 
 @pytest.mark.parametrize("batch", [False, True])

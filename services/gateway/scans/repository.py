@@ -183,14 +183,17 @@ def history_of(session: Session, patient_id: str, *, after: Place | None, limit:
 
 def turned_away(scan_id: Mapped[str]) -> ColumnElement[bool]:
     """Whether the input check turned a scan's picture away; false where it is not classified."""
-    accepted = col(Stage.output)[("input_check", "accepted")].as_boolean()
-    classify = select(Stage.name).where(
-        Stage.scan_id == scan_id,
-        Stage.track == OWN_TRACK,
-        Stage.name == StageName.CLASSIFY,
-        accepted.is_(False),
+    # As EXISTS it would be planned as a join, over the classify stages of all scans.
+    accepted = (
+        select(col(Stage.output)[("input_check", "accepted")].as_boolean())
+        .where(
+            Stage.scan_id == scan_id,
+            Stage.track == OWN_TRACK,
+            Stage.name == StageName.CLASSIFY,
+        )
+        .scalar_subquery()
     )
-    return classify.exists()
+    return accepted.is_(False)
 
 
 def delete_scan(session: Session, scan_id: str) -> bool:

@@ -28,6 +28,8 @@ window.EventSource = class extends EventTarget {
     this.readyState = 2;
   }
 };
+// A class as the last value would be called.
+null;
 """
 
 # The method that the shipped network's maps are made with, and one that is made when asked for.

@@ -7,7 +7,9 @@ import { answerWords, STATES, TURNED_AWAY } from "../core/words.js";
 const SORTS = {
   sent: (a, b) => a.position - b.position,
   name: (a, b) => a.file.localeCompare(b.file, undefined, { numeric: true }),
-  label: (a, b) => (labelOf(a) ?? "~").localeCompare(labelOf(b) ?? "~") || confidenceOf(b) - confidenceOf(a),
+  // What has no class comes last.
+  label: (a, b) =>
+    !labelOf(a) - !labelOf(b) || (labelOf(a) ?? "").localeCompare(labelOf(b) ?? "") || confidenceOf(b) - confidenceOf(a),
   unsure: (a, b) => confidenceOf(a) - confidenceOf(b),
 };
 

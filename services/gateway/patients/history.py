@@ -58,7 +58,7 @@ class TrendScan:
     at: datetime
     label: TumorClass
     confidence: float
-    prediction_set: list[TumorClass]
+    prediction_set: list[TumorClass] | None
     accepted: bool
     plane: Plane | None
     spacing_source: SpacingSource

@@ -99,7 +99,7 @@ def _trend_scan(
     label: str,
     geometry: Json,
     confidence: float,
-    prediction_set: list[str],
+    prediction_set: list[str] | None,
     accepted: bool,
     area_px: int | None,
 ) -> TrendScan:
@@ -109,7 +109,7 @@ def _trend_scan(
         at=at,
         label=TumorClass(label),
         confidence=confidence,
-        prediction_set=[TumorClass(name) for name in prediction_set],
+        prediction_set=[TumorClass(name) for name in prediction_set] if prediction_set else None,
         accepted=accepted,
         plane=where.plane,
         spacing_source=where.source,

@@ -21,7 +21,9 @@ def test_a_missing_bundle_or_data_folder_is_one_line(tmp_path: Path) -> None:
     bundle = str(SHIPPED_BUNDLE)
     no_data = command("calibrate", "--bundle", bundle, "--data", str(tmp_path))
     assert no_data.returncode == 1
-    assert no_data.stderr.splitlines() == [f"{tmp_path} has no manifest.csv"]
+    assert no_data.stderr.splitlines() == [
+        f"{tmp_path} has neither manifest.csv nor Training and Testing"
+    ]
     no_bundle = command("calibrate", "--bundle", str(tmp_path), "--data", str(tmp_path))
     assert no_bundle.returncode == 1
     assert "bundle.json can't be read" in no_bundle.stderr

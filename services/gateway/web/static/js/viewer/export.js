@@ -1,5 +1,6 @@
 // The view as a file: the picture with its sides and scale, and below it what must go with it.
 
+import { h } from "../core/dom.js";
 import { number, oneOf, shortId } from "../core/format.js";
 import { METHODS, opposite, sidesKnown, TURNED_AWAY, wasTurnedAway } from "../core/words.js";
 import { BAR_ROOM, scaleBar, scaleWords } from "./ruler.js";
@@ -117,4 +118,11 @@ function wrapped(context, text, room) {
     else lines.push(word);
   }
   return lines;
+}
+
+/** Has the browser save a blob under a name. */
+export function saveFile(blob, name) {
+  const link = h("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }

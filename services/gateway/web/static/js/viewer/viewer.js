@@ -5,7 +5,7 @@ import { h } from "../core/dom.js";
 import { CLASSES, isFinal } from "../core/words.js";
 import { describe } from "./describe.js";
 import { paint } from "./draw.js";
-import { exported } from "./export.js";
+import { exported, saveFile } from "./export.js";
 import { Explanations } from "./methods.js";
 import { loadBitmap, SlicePicture } from "./picture.js";
 import { act } from "./shortcuts.js";
@@ -92,7 +92,7 @@ export class Viewer extends HTMLElement {
   }
 
   get waitingWords() {
-    const { state, explanation } = this.#scan;
+    const { state, explanation } = this.#scan ?? {};
     if (explanation) return "The heat map is being loaded.";
     if (!isFinal(state)) return "The heat map is being made.";
     return `There is no heat map: the scan ${state === "canceled" ? "was canceled" : "failed"} before it.`;
@@ -240,10 +240,7 @@ export class Viewer extends HTMLElement {
   /** The picture as it is shown, as a file that says what it is. */
   async save() {
     if (!this.picture) return;
-    const blob = await exported(this.#canvas, this.#scan, this);
-    const link = h("a", { href: URL.createObjectURL(blob), download: `scan-${this.#scan.id}-view.png` });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    saveFile(await exported(this.#canvas, this.#scan, this), `scan-${this.#scan.id}-view.png`);
   }
 
   async #load(work) {

@@ -86,3 +86,15 @@ def wait_for_result(page: Page) -> None:
     """Until the report is there, which comes last."""
     expect(page.get_by_role("link", name="PDF report")).to_be_visible(timeout=60_000)
     expect(page.locator(".parameters[aria-busy]")).to_have_count(0)
+
+
+def wait_until(page: Page, expression: str) -> None:
+    """Wait for an expression to be true. Playwright's own way evaluates a text in the page.
+
+    The page's Content-Security-Policy forbids that.
+    """
+    for _ in range(150):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"{expression} did not become true")

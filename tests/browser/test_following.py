@@ -7,7 +7,7 @@ import httpx
 from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Seat, submit
-from tests.browser.steps import EVENTS_BY_HAND, SCAN, choose_file, go, wait_for_result
+from tests.browser.steps import EVENTS_BY_HAND, SCAN, choose_file, go, wait_for_result, wait_until
 
 
 def test_too_many_requests_are_waited_out(seat: Seat, samples: list[Path]) -> None:
@@ -45,7 +45,7 @@ def test_the_end_comes_while_a_question_is_open_that_fails(seat: Seat, samples: 
 
     page.route(SCAN, answer)
     choose_file(page, samples[0].read_bytes(), "late.png")
-    page.wait_for_function("window.source")
+    wait_until(page, "Boolean(window.source)")
     with page.expect_request(SCAN):
         page.evaluate("source.dispatchEvent(new MessageEvent('change', { data: '{}' }))")
     page.evaluate("source.dispatchEvent(new MessageEvent('end', { data: '{}' }))")

@@ -61,7 +61,8 @@ def test_the_skip_link_leads_into_the_page_that_is_shown(page: Page) -> None:
     page.get_by_role("link", name="Skip to the content").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Scans")).to_be_visible()
-    expect(page.locator("main")).to_be_focused()
+    # Or its heading, when the page is drawn anew after that.
+    expect(page.locator("main:focus, main :focus")).to_have_count(1)
     assert page.url.endswith("#/scans")
 
 

@@ -71,16 +71,17 @@ def test_no_area_is_shown_of_it(page: Page, api: httpx.Client, completed: str) -
 
     def turn_away(history: dict[str, Any]) -> None:
         for scan in history["items"]:
-            scan["classification"]["label"] = "glioma"
+            scan["classification"] |= {"label": "glioma", "prediction_set": ["glioma"]}
             scan["explanation"]["region"] = {"area_px": 400}
             scan["input_check"]["accepted"] = scan["id"] != completed
 
     change_answers(page, re.compile(f"/v1/patients/{patient_id}/scans"), turn_away)
     go(page, f"/patients/{patient_id}")
     entries = page.locator(".timeline li:not(.year)")
-    expect(entries.first).to_contain_text(WORDS)
-    expect(entries.first).not_to_contain_text("mm²")
-    expect(entries.last).to_contain_text("400 mm² in plane")
+    away = page.locator(f"a[href='#/scans/{completed}']")
+    expect(entries.filter(has=away)).to_contain_text(WORDS)
+    expect(entries.filter(has=away)).not_to_contain_text("mm²")
+    expect(entries.filter(has_not=away).last).to_contain_text("400 mm² in plane")
 
 
 def test_a_batch_neither_filters_nor_sorts_it_by_class(page: Page, api: httpx.Client) -> None:

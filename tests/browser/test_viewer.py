@@ -9,7 +9,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import submit
-from tests.browser.steps import DEFAULT_METHOD, OTHER_METHOD, go
+from tests.browser.steps import DEFAULT_METHOD, OTHER_METHOD, go, wait_until
 
 _PAINTED = """() => {
   window.painted = [];
@@ -86,7 +86,7 @@ def test_the_wheel_scrolls_the_page_while_nobody_works_on_the_picture(
     page.set_viewport_size({"width": 1280, "height": 500})
     canvas_of(viewer).hover()
     page.mouse.wheel(0, 200)
-    page.wait_for_function("scrollY > 0")
+    wait_until(page, "scrollY > 0")
     expect(viewer.locator(".top-left")).to_contain_text("Zoom 1.0×")
 
 

@@ -6,7 +6,7 @@
 
 import csv
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +24,7 @@ __all__ = [
     "DataError",
     "DataPacks",
     "Picture",
+    "belongs",
     "picture_of",
     "sample_evenly",
 ]
@@ -80,7 +81,7 @@ class DataPacks:
         """
         if part not in PATIENT_PARTS:
             raise DataError(f"the patient split has {', '.join(PATIENT_PARTS)}, not {part!r}")
-        return [picture_of(row) for row in self.rows() if _belongs(row, part)]
+        return [picture_of(row) for row in self.rows() if belongs(row, part)]
 
     def part(self, split: str, part: str) -> list[Picture]:
         """The pictures of one part of a committed split, in the manifest's order.
@@ -152,7 +153,8 @@ def sample_evenly(items: Sequence[T], count: int) -> list[T]:
     return [items[int(index * step)] for index in range(min(count, len(items)))]
 
 
-def _belongs(row: dict[str, str], part: str) -> bool:
+def belongs(row: Mapping[str, str], part: str) -> bool:
+    """Whether a row of the manifest is one of a part of the `patient` split."""
     return row["patient_split"] == part and row["keep_unique"] == "1" and row["ct_suspect"] == "0"
 
 

@@ -12,10 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroscan.network.model import CLASSES
-from training.data import DataPacks, picture_of
+from training.data import DataPacks, belongs, picture_of
 from training.duplicates import families, find_twins, take_prints
 from training.folders import PublishedFolders, Source, open_source, read_gray
-from training.splits import FOLDER, PARTS, SPLITS, leaks, make_splits, read_split, write_split
+from training.splits import (
+    FOLDER,
+    PARTS,
+    SPLITS,
+    leaks,
+    make_splits,
+    pictures_of,
+    read_split,
+    write_split,
+)
 
 log = logging.getLogger(__name__)
 
@@ -93,9 +102,9 @@ def contradiction_lines() -> list[str]:
     """For each pair of splits: how many test pictures of one the other trains or validates on."""
     lines = []
     for tested in SPLITS:
-        test = _shown(tested, ("test",))
+        test = pictures_of(tested, "test")
         for trained in SPLITS:
-            known = test & _shown(trained, ("train", "val"))
+            known = test & pictures_of(trained, "train", "val")
             if trained != tested and known:
                 lines.append(
                     f"{tested:9s} {len(known)} of its {len(test)} test pictures stand in the "
@@ -109,8 +118,7 @@ def known_lines(rows: Sequence[Mapping[str, str]]) -> list[str]:
     """What the manifest knows of the `patient` split's slices beside their class."""
     lines = []
     for part in PARTS:
-        own = [row for row in rows if row["patient_split"] == part and row["keep_unique"] == "1"]
-        own = [row for row in own if row["ct_suspect"] == "0"]
+        own = [row for row in rows if belongs(row, part)]
         patients = {row["patient_id"] for row in own} - {""}
         masked = sum(bool(row["mask"]) for row in own)
         lines.append(
@@ -118,10 +126,6 @@ def known_lines(rows: Sequence[Mapping[str, str]]) -> list[str]:
             "with a known id"
         )
     return lines
-
-
-def _shown(split: str, parts: Sequence[str]) -> set[str]:
-    return {entry.picture for entry in read_split(split) if entry.part in parts}
 
 
 def file_lines(files: Sequence[File]) -> list[str]:

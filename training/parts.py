@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from training.data import DataPacks, Picture
 from training.folders import Source
 from training.plane import plane_label
-from training.splits import read_split
+from training.splits import pictures_of
 
 
 @dataclass(frozen=True)
@@ -40,4 +40,4 @@ def read_cases(source: Source, split: str) -> list[Case]:
 
 def published_training() -> frozenset[str]:
     """The unique ids of the published Training folder, as the committed split has them."""
-    return frozenset(entry.picture for entry in read_split("published") if entry.part != "test")
+    return pictures_of("published", "train", "val")

@@ -60,15 +60,22 @@ def require_same(path: Path, recipe: Recipe, facts: RunFacts) -> None:
     Hardware and torch may be others: a run can move.
     """
     old_recipe, old = read_run(path)
-    pairs = {
-        "recipe": (old_recipe, recipe),
-        "start": (old.start, facts.start),
-        "fold": (old.fold, facts.fold),
-        "minutes": (old.minutes, facts.minutes),
-        "training slices": (old.pictures, facts.pictures),
-    }
-    if other := [name for name, (before, now) in pairs.items() if before != now]:
-        raise RecipeError(f"{path.parent} holds a run with another {' and another '.join(other)}")
+    refuse_another(
+        path.parent,
+        {
+            "recipe": (old_recipe, recipe),
+            "start": (old.start, facts.start),
+            "fold": (old.fold, facts.fold),
+            "minutes": (old.minutes, facts.minutes),
+            "training slices": (old.pictures, facts.pictures),
+        },
+    )
+
+
+def refuse_another(folder: Path, facts: Mapping[str, tuple[object, object]]) -> None:
+    """Raises `RecipeError` when a fact of the run in a folder is not that of the one to go on."""
+    if other := [name for name, (before, now) in facts.items() if before != now]:
+        raise RecipeError(f"{folder} holds a run with another {' and another '.join(other)}")
 
 
 def append_row(path: Path, row: Mapping[str, float | int | str]) -> None:

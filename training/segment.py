@@ -30,7 +30,7 @@ from training.cache import Slices, load_slices, normalized
 from training.folders import open_source
 from training.optimize import average_into, cycle
 from training.recipe import RecipeError
-from training.run import HISTORY, append_row, short
+from training.run import HISTORY, append_row, refuse_another, short
 from training.segment_recipe import SegmentRecipe, read_segment_recipe
 from training.trainer import BEST, CHECKPOINT, Progress
 
@@ -116,8 +116,7 @@ def _require_same(path: Path, facts: Mapping[str, object]) -> None:
     old = json.loads(path.read_text(encoding="utf-8"))
     now = json.loads(json.dumps(facts))
     names = ("recipe", "backbone", "slices", "masked", "minutes")
-    if other := [name for name in names if old.get(name) != now[name]]:
-        raise RecipeError(f"{path.parent} holds a run with another {' and another '.join(other)}")
+    refuse_another(path.parent, {name: (old.get(name), now[name]) for name in names})
 
 
 @dataclass(frozen=True)

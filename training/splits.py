@@ -47,6 +47,11 @@ def read_split(name: str) -> tuple[Entry, ...]:
     return _read(FOLDER / f"{name}.csv.gz")
 
 
+def pictures_of(name: str, *parts: str) -> frozenset[str]:
+    """The unique ids of the pictures in some parts of a split; raises `DataError`."""
+    return frozenset(entry.picture for entry in read_split(name) if entry.part in parts)
+
+
 @dataclass(frozen=True, eq=False)
 class SplitPart:
     """One part of a split, by file; `testing` says which published folder its files lie in."""

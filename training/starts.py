@@ -15,7 +15,7 @@ from neuroscan.network.model import build_model
 from training.keras_weights import SOURCE
 from training.recipe import Recipe, RecipeError
 from training.refusal import read_training_manifest
-from training.splits import read_split
+from training.splits import pictures_of
 
 _IMAGENET_CLASSES = 1000
 _NOTHING = "random weights"
@@ -77,7 +77,7 @@ def trained_pictures(folder: Path, network: Network) -> frozenset[str]:
     if "manifest" in network.training:
         return read_training_manifest(folder, network)
     if str(network.training.get("split")).startswith("patient, train"):
-        return frozenset(entry.picture for entry in read_split("patient") if entry.part == "train")
+        return pictures_of("patient", "train")
     raise RecipeError(f"{folder} does not say which pictures it was trained on")
 
 

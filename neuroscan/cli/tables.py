@@ -64,8 +64,7 @@ def label(scan: ScanView | None) -> str:
     if scan is None or scan.classification is None:
         return NOTHING
     name = scan.classification.label.value
-    turned_away = scan.input_check is not None and not scan.input_check.accepted
-    return f"({name}) not a brain MRI?" if turned_away else name
+    return f"({name}) not a brain MRI?" if scan.turned_away else name
 
 
 def confidence(scan: ScanView | None) -> str:

@@ -92,6 +92,11 @@ class ScanView(Contract):
     notice: str = NOTICE
     links: dict[str, str] = Field(default_factory=dict)
 
+    @property
+    def turned_away(self) -> bool:
+        """Whether the input check turned the picture away: then its class says nothing."""
+        return self.input_check is not None and not self.input_check.accepted
+
 
 class ScanPage(Contract):
     """One page of scans, newest first."""

@@ -5,7 +5,6 @@ from typing import Literal
 
 from neuroscan.contracts.enums import RegionSource, TumorClass
 from neuroscan.contracts.scan import ExplanationView, ScanView
-from services.reports.result import was_turned_away
 from services.reports.wording import CLASS_NAMES, METHOD_NAMES, number, percent
 
 
@@ -37,7 +36,7 @@ def explanation_words(scan: ScanView) -> str:
 
 def _not_measured(scan: ScanView, explanation: ExplanationView) -> str:
     """Why no parameter stands on the region; empty where one may."""
-    if was_turned_away(scan):
+    if scan.turned_away:
         return "Nothing is measured in a picture that the input check turned away."
     if explanation.target_label is TumorClass.NO_TUMOR:
         return "The slice is classified as no tumor, so no region is measured."

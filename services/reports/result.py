@@ -48,17 +48,12 @@ class Result:
     bars: list[Bar]
 
 
-def was_turned_away(scan: ScanView) -> bool:
-    """Whether the input check turned the picture away: then its class says nothing."""
-    return scan.input_check is not None and not scan.input_check.accepted
-
-
 def result_words(scan: ScanView) -> Result | None:
     """The result; None where there is no class."""
     found = scan.classification
     if found is None:
         return None
-    return _turned_away(found) if was_turned_away(scan) else _accepted(found)
+    return _turned_away(found) if scan.turned_away else _accepted(found)
 
 
 def _accepted(found: Classification) -> Result:

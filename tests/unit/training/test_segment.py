@@ -194,6 +194,9 @@ def test_a_trained_decoder_joins_its_bundle_and_no_other(own_splits: Path, tmp_p
     segment.main(asked)
     with pytest.raises(RecipeError, match="holds a run already"):
         segment.main(asked)
+    asked.resume, asked.minutes = True, 5.0
+    with pytest.raises(RecipeError, match="a run with another minutes"):
+        segment.main(asked)
     fit_segmenter.main(argparse.Namespace(**shared, run_folder=run))
     read = Bundle.read(bundle)
     assert read.load_segmenter() is not None

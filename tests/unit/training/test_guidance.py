@@ -19,7 +19,7 @@ from training.guidance import (
     segmentation_loss,
 )
 from training.recipe import Guidance
-from training.validate import peaks_inside
+from training.validate import peaks_inside, shares_inside
 
 
 def test_evidence_wholly_inside_the_mask_costs_nothing() -> None:
@@ -131,3 +131,12 @@ def test_a_peak_counts_where_it_lies_and_a_map_without_evidence_never() -> None:
     masks = torch.zeros(3, 32, 32, dtype=torch.bool)
     masks[:, 8:16, 8:16] = True
     assert peaks_inside(maps, masks).tolist() == [True, False, False]
+
+
+def test_the_share_of_evidence_is_of_what_speaks_for_the_class() -> None:
+    maps = torch.zeros(3, 2, 2)
+    maps[0] = torch.tensor([[3.0, 1.0], [0.0, -8.0]])
+    maps[1] = torch.tensor([[-1.0, 2.0], [0.0, 0.0]])
+    masks = torch.zeros(3, 2, 2, dtype=torch.bool)
+    masks[:, 0, 0] = True
+    assert shares_inside(maps, masks).tolist() == [0.75, 0.0, 0.0]

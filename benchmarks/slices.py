@@ -133,9 +133,10 @@ def see_annotated(
     seen = []
     for number, case in enumerate(cases):
         progress(number)
-        pixels = packs.pixels(case.picture)
-        truth = packs.mask(case.picture, (pixels.shape[0], pixels.shape[1]))
-        annotated = size_of(pixels, RegionMask.certain(truth), case.plane, PIXEL_MM)
+        picture = case.picture
+        pixels = packs.pixels(picture)
+        truth = packs.mask(picture, (pixels.shape[0], pixels.shape[1]))
+        annotated = size_of(pixels, RegionMask.certain(truth), picture.plane, PIXEL_MM)
         looks = product.look(pixels)
         regions = {
             MAP: (looks.regions.map, looks.map_peak),
@@ -144,18 +145,18 @@ def see_annotated(
         held = {
             name: None
             if found is None
-            else hold(pixels, truth, annotated, found.masks, peak, case.plane, PIXEL_MM)
+            else hold(pixels, truth, annotated, found.masks, peak, picture.plane, PIXEL_MM)
             for name, (found, peak) in regions.items()
         }
         held[PRODUCT] = (held[SEGMENTATION] or held[MAP]) if looks.measurable else None
         seen.append(
             Seen(
-                label=case.picture.label,
-                group=case.picture.group,
-                plane=case.plane,
+                label=picture.label,
+                group=picture.group,
+                plane=picture.plane,
                 area_mm2=annotated.area_mm2,
                 answer=looks.answer.value,
-                lateralized=case.plane in ("axial", "coronal") and annotated.lateralized,
+                lateralized=picture.plane in ("axial", "coronal") and annotated.lateralized,
                 held=held,
             )
         )

@@ -32,12 +32,15 @@ from training.explanation_section import explanation_section
 from training.explanations import RESULT as EXPLANATIONS
 from training.figures import readable
 from training.markdown import METHOD_NAMES, share, table
+from training.measure_shortcuts import SHELL
 from training.own_results import require_own
 from training.splits import SPLITS
 from training.subject import default_out
 
 CARD = "README.md"
 WEAK_RECALL = 0.9
+# What a guess among four classes gets right.
+CHANCE = 0.25
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +144,7 @@ def known_failures(found: Evaluation, description: Description) -> str:
             f"perfectly calibrated network would show (up to {found.scaled.perfect_high:.4f})."
         )
     lines += _weak_changes(found)
+    lines += _shortcuts(found)
     if check := found.input_check:
         lines += [
             f"Input check: {one.pictures - one.turned_away} of {one.pictures} “{one.kind}” "
@@ -198,6 +202,15 @@ def _weak_changes(found: Evaluation) -> list[str]:
         f"{change.kind}, {change.strength}: accuracy falls to {share(change.accuracy)}."
         for change in found.robustness.changes
         if change.accuracy.value < least
+    ]
+
+
+def _shortcuts(found: Evaluation) -> list[str]:
+    return [
+        f"{readable(one.label)} is still named in {share(one.after)} of {one.slices} slices with "
+        f"{one.hidden}: the answer does not rest on the tumor alone."
+        for one in found.shortcuts or ()
+        if one.label != "no_tumor" and one.hidden != SHELL and one.after.value > CHANCE
     ]
 
 
@@ -329,7 +342,7 @@ _LIMITS = """\
   class that is right in every group has an interval of no width, which claims too much.
 - “No tumor” has no patient ids: unseen there means no look-alike in training. These slices are of
   other sequences, planes and sources than the tumors, so a network can tell them apart without
-  looking at a tumor. The tables by plane and by source show some of that, not all.
+  looking at a tumor. The tables of shortcuts, by plane and by source show some of that, not all.
 - All tumor slices with a known patient come from one publication (two hospitals). Nothing is known
   about other scanners, sequences, ages, or rarer tumors; every slice gets one of the four classes.
 - Some choices of method were made after figures of the test part had been seen (`docs/training.md`,

@@ -5,6 +5,7 @@
 """
 
 import csv
+import re
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ __all__ = [
     "Picture",
     "belongs",
     "picture_of",
+    "plane_label",
     "sample_evenly",
 ]
 
@@ -38,6 +40,9 @@ CLASS_OF_FOLDER = {
 }
 PATIENT_PARTS = ("train", "val", "test")
 
+_BRISC_PLANE = re.compile(r"_no_(ax|co|sa)_")
+_BRISC_CODES = {"ax": "axial", "co": "coronal", "sa": "sagittal"}
+
 T = TypeVar("T")
 
 
@@ -46,7 +51,8 @@ class Picture:
     """One row of the manifest that the `patient` split uses.
 
     `group` is a patient, or a family of look-alikes; `mask` is the path of the annotated tumor;
-    `unique_id` is the same for every file that shows the same picture.
+    `unique_id` is the same for every file that shows the same picture; `plane` is None when it is
+    not known.
     """
 
     path: str
@@ -56,6 +62,7 @@ class Picture:
     mask: str | None
     mirrored: bool
     unique_id: str = ""
+    plane: str | None = None
 
 
 class DataPacks:
@@ -172,4 +179,13 @@ def picture_of(row: dict[str, str]) -> Picture:
         mask=row["mask"] or None,
         mirrored=row["mirrored"] == "1",
         unique_id=row.get("unique_id") or row["path"],
+        plane=plane_label(row),
     )
+
+
+def plane_label(row: Mapping[str, str]) -> str | None:
+    """The plane of a row of the manifest, or None when it is not known."""
+    if row.get("plane"):
+        return row["plane"]
+    found = _BRISC_PLANE.search(row["path"]) if row.get("source") == "brisc" else None
+    return _BRISC_CODES[found.group(1)] if found else None

@@ -38,6 +38,7 @@ from training.measure import (
     measure_parts,
     measure_sets,
 )
+from training.measure_shortcuts import measure_shortcuts
 from training.metrics import RESAMPLES, Floats, Ints, confusion, group_weights, mean_estimate
 from training.other_pictures import other_pictures
 from training.robustness import changes, mirror
@@ -97,7 +98,7 @@ def evaluate(subject: Subject, *, split: str, seed: int, ood: Path, sample: int)
     weights = group_weights(groups, RESAMPLES, seed)
     classes, macro = measure_classes(shares, labels, groups, spec.classes, weights, seed)
     counts = confusion(labels, answers, len(spec.classes)).astype(int)
-    planes = [case.plane or "not known" for case in subject.cases]
+    planes = [case.picture.plane or "not known" for case in subject.cases]
     sources = [case.source for case in subject.cases]
     limits = (spec.conformal.threshold, spec.conformal.coverage)
     deep = sample > 0
@@ -117,6 +118,7 @@ def evaluate(subject: Subject, *, split: str, seed: int, ood: Path, sample: int)
         mirrored=_mirrored(subject, answers, weights) if deep else None,
         input_check=_input_check(subject, features, weights, ood) if deep else None,
         robustness=_robustness(subject, answers, sample, seed) if deep else None,
+        shortcuts=measure_shortcuts(subject, answers, weights) if deep else None,
         maps=_maps(subject, seed) if deep else None,
     )
 

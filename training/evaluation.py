@@ -161,6 +161,23 @@ class PartFigures:
 
 
 @dataclass(frozen=True)
+class HiddenFigures:
+    """The answers on a class's slices with something hidden (`training.shortcuts`).
+
+    `before` is the share that is given the class as the slices are, `after` with it hidden;
+    `healthy` the share then called no tumor.
+    """
+
+    hidden: str
+    label: str
+    slices: int
+    groups: int
+    before: Estimate
+    after: Estimate
+    healthy: Estimate
+
+
+@dataclass(frozen=True)
 class MapFigures:
     """What the default map shows on some slices, explaining the network's own answer.
 
@@ -209,6 +226,7 @@ class Evaluation:
     mirrored: ChangeFigures | None
     input_check: InputCheckFigures | None
     robustness: Robustness | None
+    shortcuts: tuple[HiddenFigures, ...] | None
     maps: Maps | None
 
 

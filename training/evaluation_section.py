@@ -7,6 +7,7 @@ from training.calibration import BINS, CalibrationFigures
 from training.evaluation import (
     ClassFigures,
     Evaluation,
+    HiddenFigures,
     InputCheckFigures,
     MacroFigures,
     MapFigures,
@@ -31,6 +32,7 @@ def evaluation_section(found: Evaluation) -> str:
         _set_table(found),
         *([_input_check_table(found.input_check)] if found.input_check else []),
         *_robustness_table(found),
+        *_shortcut_table(found.shortcuts),
         _part_table("plane", found.planes),
         _part_table("source", found.sources),
         *_map_lines(found),
@@ -228,6 +230,33 @@ def _robustness_table(found: Evaluation) -> list[str]:
             + table(["change", "strength", "accuracy", "another answer"], rows)
         )
     return blocks
+
+
+def _shortcut_table(shortcuts: Sequence[HiddenFigures] | None) -> list[str]:
+    if not shortcuts:
+        return []
+    text = (
+        "Shortcuts: the answers with something hidden. A network that went by the tumor alone "
+        "would call a slice whose tumor is filled in from around it “no tumor”, and name no tumor "
+        "from scalp and skull. What stays comes from elsewhere: plane, sequence, the rest of the "
+        "head, or what the tumor does to it. (On slices without a tumor the outlines of others are "
+        "filled in.)"
+    )
+    rows = [
+        [
+            one.hidden,
+            readable(one.label),
+            str(one.slices),
+            str(one.groups),
+            share(one.before),
+            share(one.after),
+            share(one.healthy),
+        ]
+        for one in shortcuts
+    ]
+    header = ["hidden", "class", "slices", "groups", "named rightly before", "after",
+              "called no tumor after"]  # fmt: skip
+    return [text + "\n\n" + table(header, rows)]
 
 
 def _part_table(name: str, parts: Sequence[PartFigures]) -> str:

@@ -11,6 +11,7 @@ from training.evaluation import (
     ChangeFigures,
     ClassCoverage,
     ClassFigures,
+    HiddenFigures,
     MacroFigures,
     PartFigures,
     SetFigures,
@@ -162,6 +163,37 @@ def measure_parts(
                         recall=mean_estimate(right[chosen].astype(np.float64), weights[:, chosen]),
                     )
                 )
+    return tuple(found)
+
+
+def measure_hidden(
+    hidden: str,
+    before: Ints,
+    after: Ints,
+    labels: Ints,
+    groups: Sequence[str],
+    classes: Sequence[str],
+    weights: Floats,
+) -> tuple[HiddenFigures, ...]:
+    """Of every class: the answers (N) on its slices as they are and with something hidden."""
+    healthy = (after == classes.index("no_tumor")).astype(np.float64)
+    found = []
+    for index, label in enumerate(classes):
+        chosen = labels == index
+        if not chosen.any():
+            continue
+        own = weights[:, chosen]
+        found.append(
+            HiddenFigures(
+                hidden=hidden,
+                label=label,
+                slices=int(chosen.sum()),
+                groups=_count_groups(groups, chosen),
+                before=mean_estimate((before == index)[chosen].astype(np.float64), own),
+                after=mean_estimate((after == index)[chosen].astype(np.float64), own),
+                healthy=mean_estimate(healthy[chosen], own),
+            )
+        )
     return tuple(found)
 
 

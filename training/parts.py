@@ -4,16 +4,14 @@ from dataclasses import dataclass
 
 from training.data import DataPacks, Picture
 from training.folders import Source
-from training.plane import plane_label
 from training.splits import pictures_of
 
 
 @dataclass(frozen=True)
 class Case:
-    """A picture, its plane (None when not known), its source, whether its patient is known."""
+    """A picture, its source, whether its patient is known."""
 
     picture: Picture
-    plane: str | None
     source: str
     patient_known: bool
 
@@ -25,12 +23,11 @@ def read_cases(source: Source, split: str) -> list[Case]:
     """
     pictures = source.part(split, "test")
     if not isinstance(source, DataPacks):
-        return [Case(picture, None, "nickparvar", patient_known=False) for picture in pictures]
+        return [Case(picture, "nickparvar", patient_known=False) for picture in pictures]
     rows = {row["path"]: row for row in source.rows()}
     return [
         Case(
             picture=picture,
-            plane=plane_label(rows[picture.path]),
             source=rows[picture.path]["source"],
             patient_known=bool(rows[picture.path]["patient_id"]),
         )

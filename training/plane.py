@@ -10,8 +10,6 @@ Noto 2008).
 """
 
 import argparse
-import csv
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +21,6 @@ from services.spatial.head import head_mask, working_raster
 from services.spatial.plane_features import plane_features
 from services.spatial.plane_model import PLANES, PlaneModel
 from training.data import DataPacks
-
-_BRISC_PLANE = re.compile(r"_no_(ax|co|sa)_")
-_BRISC_CODES = {"ax": "axial", "co": "coronal", "sa": "sagittal"}
 
 
 @dataclass(frozen=True)
@@ -58,12 +53,10 @@ def main() -> None:
 def load_examples(data: Path, split: str) -> Examples:
     """Every labelled slice of a `patient` part, each followed by its mirror image."""
     features, planes, facing, groups, pituitary = [], [], [], [], []
-    with (data / "manifest.csv").open(newline="", encoding="utf-8") as lines:
-        rows = {row["path"]: row for row in csv.DictReader(lines)}
     with DataPacks(data) as packs:
+        sources = {row["path"]: row["source"] for row in packs.rows()}
         for picture in packs.patient_split(split):
-            row = rows[picture.path]
-            plane = plane_label(row)
+            plane = picture.plane
             if plane is None:
                 continue
             raster = working_raster(packs.pixels(picture))
@@ -71,7 +64,7 @@ def load_examples(data: Path, split: str) -> Examples:
             if head is None:
                 continue
             faces = -1 if picture.mirrored else 1
-            known = row["source"] == "figshare" and plane == "sagittal"
+            known = sources[picture.path] == "figshare" and plane == "sagittal"
             for flip in (False, True):
                 image = np.ascontiguousarray(raster.pixels[:, ::-1]) if flip else raster.pixels
                 mask = np.ascontiguousarray(head[:, ::-1]) if flip else head
@@ -87,14 +80,6 @@ def load_examples(data: Path, split: str) -> Examples:
         np.asarray(groups, np.str_),
         np.asarray(pituitary),
     )
-
-
-def plane_label(row: dict[str, str]) -> str | None:
-    """The plane of a manifest row, or None when it is not known."""
-    if row["plane"]:
-        return row["plane"]
-    found = _BRISC_PLANE.search(row["path"]) if row["source"] == "brisc" else None
-    return _BRISC_CODES[found.group(1)] if found else None
 
 
 def fit(train: Examples, validation: Examples) -> PlaneModel:

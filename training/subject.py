@@ -117,7 +117,8 @@ def _way_in(description: Description, data: Path) -> str:
     facts = [dataclasses.asdict(description.preprocessing), description.input_check.layers]
     digest = hashlib.sha256(json.dumps(facts).encode())
     here = Path(__file__).parent
-    for path in (data / "manifest.csv", here / "robustness.py", here / "other_pictures.py"):
+    code = [here / name for name in ("robustness.py", "other_pictures.py", "shortcuts.py")]
+    for path in (data / "manifest.csv", *code):
         digest.update(path.read_bytes() if path.is_file() else b"")
     return digest.hexdigest()[:8]
 

@@ -1,20 +1,22 @@
 """What a network being trained is worth on the validation part: accuracy, and where it looks."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 from torchvision.models import ResNet
 
 from neuroscan.network.model import CLASSES
 from neuroscan.network.preprocess import Preprocessing
-from services.spatial.head import head_mask
 from training.cache import Slices, normalized
 from training.data import sample_evenly
 from training.guidance import evidence_maps, forward
 from training.recipe import GUIDED
+from training.shortcuts import head_of, only_shell, without_shell, without_tumor
 
 POINTED = ("layer2", "layer3", "layer4")
 
@@ -25,6 +27,9 @@ class Validation:
 
     Both by stage, HiRes-CAM of the answer: `pointing` is the share of annotated tumors that hold
     the peak, `in_head` the mean share of the evidence on healthy slices that lies inside the head.
+    Of the same annotated tumors `without_tumor` are given their class with the tumor filled in;
+    `without_shell` and `only_shell` are the accuracy on all mapped slices without scalp and skull
+    and with these alone (`training.shortcuts`). `planes` is the accuracy in each known plane.
     """
 
     accuracy: float
@@ -33,6 +38,10 @@ class Validation:
     recall: dict[str, float]
     pointing: dict[str, float]
     in_head: dict[str, float]
+    planes: dict[str, float]
+    without_tumor: float
+    without_shell: float
+    only_shell: float
 
     @property
     def both(self) -> float:
@@ -51,6 +60,10 @@ class Validation:
             **{f"val_recall_{name}": value for name, value in self.recall.items()},
             **{f"val_pointing_{layer}": value for layer, value in self.pointing.items()},
             **{f"val_in_head_{layer}": value for layer, value in self.in_head.items()},
+            **{f"val_accuracy_{plane}": value for plane, value in self.planes.items()},
+            "val_without_tumor": self.without_tumor,
+            "val_without_shell": self.without_shell,
+            "val_only_shell": self.only_shell,
             "val_both": self.both,
         }
 
@@ -96,14 +109,52 @@ def validate(
         for index, name in enumerate(CLASSES)
         if bool((labels == index).any())
     }
+    right = (answers == labels).float()
+    found_in = [picture.plane for picture in slices.pictures]
+    planes = {
+        plane: float(right[torch.tensor([plane == other for other in found_in])].mean())
+        for plane in sorted({plane for plane in found_in if plane})
+    }
     return Validation(
-        accuracy=float((answers == labels).float().mean()),
+        accuracy=float(right.mean()),
         balanced=float(np.mean(list(recall.values()))),
         log_loss=float(cross_entropy(logits.double(), labels)),
         recall=recall,
         pointing=pointing,
         in_head=in_head,
+        planes=planes,
+        **answers_with_hidden(
+            model, slices.choose(tumors), slices.choose(healthy), spec, batch_size
+        ),
     )
+
+
+def answers_with_hidden(
+    model: nn.Module, tumors: Slices, healthy: Slices, spec: Preprocessing, batch_size: int
+) -> dict[str, float]:
+    """The shares of right answers with something hidden; 0 where there are no such slices."""
+
+    def right(pixels: list[NDArray[np.uint8]], labels: Tensor) -> float:
+        count = 0
+        for start in range(0, len(pixels), batch_size):
+            part = torch.from_numpy(np.stack(pixels[start : start + batch_size])).to(labels.device)
+            with torch.no_grad():
+                answers = model(normalized(part.float() / 255, spec)).argmax(dim=1)
+            count += int((answers == labels[start : start + batch_size]).sum())
+        return count / max(1, len(pixels))
+
+    outlined = zip(_arrays(tumors.pixels), _arrays(tumors.masks > 127), strict=True)
+    both = torch.cat([tumors.pixels, healthy.pixels])
+    labels = torch.cat([tumors.labels, healthy.labels])
+    return {
+        "without_tumor": right([without_tumor(*one) for one in outlined], tumors.labels),
+        "without_shell": right(list(map(without_shell, _arrays(both))), labels),
+        "only_shell": right(list(map(only_shell, _arrays(both))), labels),
+    }
+
+
+def _arrays(slices: Tensor) -> list[NDArray[Any]]:
+    return list(slices.cpu().numpy())
 
 
 def _some(chosen: Tensor, count: int) -> list[int]:
@@ -140,11 +191,7 @@ def shares_inside(maps: Tensor, masks: Tensor) -> Tensor:
 
 def heads(pixels: Tensor) -> Tensor:
     """Where the head is in slices (N, S, S) uint8, bool; everywhere where none is found."""
-    found = []
-    for one in pixels.cpu().numpy():
-        head = head_mask(one)
-        found.append(np.ones(one.shape, dtype=np.bool_) if head is None else head)
-    return torch.from_numpy(np.stack(found)).to(pixels.device)
+    return torch.from_numpy(np.stack(list(map(head_of, _arrays(pixels))))).to(pixels.device)
 
 
 def _evidence(maps: Tensor, masks: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ from services.spatial.head import Gray, Mask, head_mask, working_raster
 from services.spatial.plane import find_plane
 from services.spatial.plane_features import FEATURES, plane_features
 from services.spatial.plane_model import WEIGHTS, PlaneModel
-from training.plane import Examples, best_temperature, fit, plane_label
+from training.data import plane_label
+from training.plane import Examples, best_temperature, fit
 
 
 def head_of(pixels: Gray) -> tuple[Gray, Mask]:

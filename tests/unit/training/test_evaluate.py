@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -26,6 +26,8 @@ from training.explanation_figures import Comparison
 from training.explanation_section import explanation_section
 from training.explanations import LAYERS, compare, sample_classes
 from training.kept import Kept
+from training.measure_shortcuts import ALL_BUT_SHELL, SHELL, TUMOR, measure_shortcuts
+from training.metrics import RESAMPLES, group_weights
 from training.other_pictures import other_pictures
 from training.parts import Case
 from training.settings import settings_of
@@ -79,7 +81,7 @@ def subject(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Su
     torch.set_num_threads(1)
     bundle = Bundle.read(SHIPPED_BUNDLE)
     with DataPacks(data) as packs:
-        cases = [Case(picture_of(row), "axial", row["source"], True) for row in packs.rows()]
+        cases = [Case(picture_of(row), row["source"], True) for row in packs.rows()]
         classes = bundle.description.classes
         yield Subject(
             bundle=bundle,
@@ -151,6 +153,32 @@ def test_the_figures_of_an_evaluation_agree_with_one_another(found: Evaluation) 
     assert found.maps.tumors.slices == 9
 
 
+def test_shortcuts_are_measured_on_every_class_beside_what_it_was_called_before(
+    found: Evaluation,
+) -> None:
+    assert found.shortcuts is not None
+    sensitivity = {one.name: one.sensitivity for one in found.classes}
+    assert [(one.hidden, one.label) for one in found.shortcuts] == [
+        (hidden, label) for hidden in (TUMOR, SHELL, ALL_BUT_SHELL) for label in sensitivity
+    ]
+    for one in found.shortcuts:
+        before = sensitivity[one.label]
+        assert before is not None
+        assert one.before.value == pytest.approx(before.value)
+        assert one.slices == 3
+
+
+def test_without_outlines_no_tumor_is_hidden(subject: Subject, found: Evaluation) -> None:
+    bare = [replace(case, picture=replace(case.picture, mask=None)) for case in subject.cases]
+    logits, _ = subject.observe_all()
+    answers = np.asarray(logits.argmax(dim=1).numpy(), dtype=np.int64)
+    shortcuts = measure_shortcuts(
+        replace(subject, cases=bare), answers, group_weights(subject.groups, RESAMPLES, 0)
+    )
+    assert found.shortcuts is not None
+    assert shortcuts == tuple(one for one in found.shortcuts if one.hidden != TUMOR)
+
+
 def test_at_least_two_hundred_other_pictures_are_shown() -> None:
     made = other_pictures(evaluate.OTHER_SEED, evaluate.OTHER_EACH)
     assert sum(1 for pictures in made.values() for _ in pictures) >= 200
@@ -166,7 +194,8 @@ def test_a_second_run_from_the_kept_answers_finds_the_same(
 
 def test_a_quick_run_leaves_out_what_needs_more_than_one_pass(subject: Subject, data: Path) -> None:
     quick = evaluate.evaluate(subject, split="patient", seed=0, ood=data / "ood", sample=0)
-    assert (quick.input_check, quick.robustness, quick.mirrored, quick.maps) == (None,) * 4
+    left_out = (quick.input_check, quick.robustness, quick.mirrored, quick.shortcuts, quick.maps)
+    assert left_out == (None,) * 5
     assert "Changed slices" not in evaluation_section(quick)
 
 

@@ -57,3 +57,28 @@ def test_a_batch_of_twelve_with_one_broken_file(sent: Page, tmp_path: Path) -> N
     expect(sent.get_by_role("link", name="PDF report")).to_be_visible()
     go(sent, "#/batches")
     expect(sent.locator("main")).to_contain_text("12 files")
+
+
+def test_a_deleted_batch_is_gone_with_its_scans(page: Page) -> None:
+    go(page, "#/analyze/batch")
+    sent = FilePayload(
+        name="to be deleted.png",
+        mimeType="image/png",
+        buffer=pictures.png(pictures.head(seed=340)),
+    )
+    page.get_by_label("Files", exact=True).set_input_files([sent])
+    page.get_by_role("button", name="Analyze 1 file").click()
+    expect(page.get_by_text("1 done")).to_be_visible(timeout=60_000)
+    tile = page.locator(".tiles > li").first.get_by_role("link")
+    scan = tile.get_attribute("href")
+    batch = page.url.partition("#")[2]
+    assert scan is not None
+    page.get_by_role("button", name="Delete", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("1 file with")
+    dialog.get_by_role("button", name="Delete the batch").click()
+    expect(page.get_by_text("The batch was deleted.")).to_be_visible()
+    expect(page).to_have_url(re.compile("#/batches$"))
+    for gone in (f"#{batch}", scan):
+        go(page, gone)
+        expect(page.locator("main")).to_contain_text("It may have been deleted")

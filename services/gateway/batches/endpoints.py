@@ -194,6 +194,17 @@ async def read_batch(
     return batch
 
 
+@router.delete(
+    "/{batch_id}",
+    status_code=204,
+    dependencies=[SUBMITTER],
+    responses=responses(problems.NotFound, problems.InvalidRequest),
+)
+def delete_batch(batches: Batches, principal: CurrentPrincipal, batch_id: BatchId) -> None:
+    """Remove a batch with its files' names, its scans and everything made from them."""
+    batches.delete(batch_id, principal)
+
+
 @router.get(
     "/{batch_id}/results.csv",
     response_class=StreamingResponse,

@@ -14,7 +14,8 @@ from neuroscan.contracts.enums import ScanState, StageName, StageState
 from neuroscan.contracts.problems import NotFound
 from services.gateway.auth.principal import Principal
 from services.gateway.db.tables import Batch, BatchItem, Json, Patient, Scan, Stage
-from services.gateway.scans.repository import delete_scans
+from services.gateway.pipeline.keys import batch_prefix
+from services.gateway.scans.repository import delete_scans, order_erasures_below
 
 FINAL = [state for state in ScanState if state.final]
 
@@ -206,6 +207,20 @@ def take_back(session: Session, batch_id: str, upload: str, indexes: list[int]) 
     found = session.exec(select(BatchItem.scan_id).where(ours, col(BatchItem.scan_id).is_not(None)))
     gone = delete_scans(session, [scan_id for scan_id in found if scan_id is not None])
     session.execute(delete(BatchItem).where(ours))
+    return gone
+
+
+def delete_batch(session: Session, batch_id: str) -> list[str] | None:
+    """Remove a batch with its scans, order the erasure of their objects.
+
+    Returns the ids of the scans; None when there is no such batch.
+    """
+    # Before its scans, as all do who bring something or take it away.
+    if not lock(session, batch_id):
+        return None
+    gone = delete_scans(session, scan_ids(session, batch_id))
+    order_erasures_below(session, [batch_prefix(batch_id)])
+    session.execute(delete(Batch).where(col(Batch.id) == batch_id))
     return gone
 
 

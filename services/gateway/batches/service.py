@@ -9,11 +9,12 @@ from sqlmodel import Session
 
 from neuroscan.contracts.batch import BatchPage, BatchView
 from neuroscan.contracts.enums import StageName
-from neuroscan.contracts.problems import Forbidden
+from neuroscan.contracts.problems import Forbidden, NotFound
 from neuroscan.contracts.report import PageSize
 from neuroscan.process import code_version
+from neuroscan.telemetry import get_logger
 from services.gateway.audit import record as audit
-from services.gateway.audit.record import ObjectKind
+from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.auth.principal import Principal
 from services.gateway.auth.repository import require_live
 from services.gateway.batches import repository
@@ -29,6 +30,7 @@ from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.pipeline.ledger import input_digest
 from services.gateway.scans.artefacts import MEDIA_TYPES, Artefact, StoredArtefact
 from services.gateway.scans.conditions import names_tag
+from services.gateway.scans.erase import erase_objects, remember_batch
 from services.gateway.scans.intake import Intake
 from services.gateway.scans.repository import newest_reviews, stages_of_many
 from services.gateway.scans.views import Stages, scan_view
@@ -37,6 +39,8 @@ PDF = MEDIA_TYPES[Artefact.REPORT]
 _LIST: dict[str, str | None] = {"list": "batches"}
 # Scans whose whole results are in memory at a time.
 _PAGE = 20
+
+log = get_logger(__name__)
 
 
 class BatchService:
@@ -71,6 +75,21 @@ class BatchService:
             version, _ = repository.version_of(session, batch_id)
             _note_reads(session, by, batch_id)
         return batch_view(batch, rows), version
+
+    def delete(self, batch_id: str, by: Principal) -> None:
+        """Remove a batch, its scans and their objects; raises `NotFound`."""
+        with transaction(self._engine) as session:
+            repository.visible(session, batch_id, by)
+            scan_ids = repository.delete_batch(session, batch_id)
+            if scan_ids is None:
+                raise NotFound("No batch has this id. It may have been deleted already.")
+            audit.note(session, by, Action.DELETED, ObjectKind.BATCH, batch_id)
+            for scan_id in scan_ids:
+                audit.note(session, by, Action.DELETED, ObjectKind.SCAN, scan_id)
+        log.info("batch.deleted", batch_id=batch_id, scans=len(scan_ids))
+        remember_batch(self._pipeline, batch_id)
+        for scan_id in scan_ids:
+            erase_objects(self._pipeline, scan_id)
 
     def version(self, batch_id: str, by: Principal, *, anew: bool = False) -> tuple[str, bool]:
         """The batch's version, cheaply, and whether all of it is over; raises `NotFound`.

@@ -1,10 +1,11 @@
 """`python -m services.gateway.maintenance.apply_erasures`: after a restore of the database.
 
-Deletes again every patient and scan that was deleted before: their ids stand in the object store,
+Deletes again every patient, batch and scan that was deleted before: their ids stand in the object store,
 below `erased/`, whatever an older copy of the database holds. Run it before the gateway starts.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from neuroscan.contracts.enums import Role
 from neuroscan.ids import is_id
@@ -13,6 +14,7 @@ from neuroscan.telemetry import configure_logs, get_logger
 from services.gateway.audit import record as audit
 from services.gateway.audit.record import Action, ObjectKind
 from services.gateway.auth.principal import Principal
+from services.gateway.batches.repository import delete_batch
 from services.gateway.db.session import transaction
 from services.gateway.maintenance import repository
 from services.gateway.patients.repository import delete_patient
@@ -26,8 +28,17 @@ RESTORE = Principal(id="system:restore", role=Role.ADMIN)
 log = get_logger(__name__)
 
 
-def apply_erasures(pipeline: Pipeline) -> tuple[int, int]:
-    """Delete what was erased and came back; returns how many patients and other scans.
+@dataclass(frozen=True)
+class Again:
+    """How many were deleted again: patients and batches with their scans, and other scans."""
+
+    patients: int
+    batches: int
+    scans: int
+
+
+def apply_erasures(pipeline: Pipeline) -> Again:
+    """Delete what was erased and came back.
 
     Raises `Unavailable` when database or store are away; it can be run again at any time.
     """
@@ -36,8 +47,13 @@ def apply_erasures(pipeline: Pipeline) -> tuple[int, int]:
         for ids in _erased(pipeline, keys.PATIENTS)
         for patient_id in _patients_among(pipeline, ids)
     )
+    batches = sum(
+        _delete_batch(pipeline, batch_id)
+        for ids in _erased(pipeline, keys.BATCHES)
+        for batch_id in _batches_among(pipeline, ids)
+    )
     scans = sum(_delete_scans(pipeline, ids) for ids in _erased(pipeline, keys.SCANS))
-    return patients, scans
+    return Again(patients, batches, scans)
 
 
 def _erased(pipeline: Pipeline, kind: str) -> Iterator[list[str]]:
@@ -66,6 +82,25 @@ def _delete_patient(pipeline: Pipeline, patient_id: str) -> bool:
     return True
 
 
+def _batches_among(pipeline: Pipeline, ids: list[str]) -> list[str]:
+    with transaction(pipeline.engine) as session:
+        return repository.batches_among(session, ids)
+
+
+def _delete_batch(pipeline: Pipeline, batch_id: str) -> bool:
+    with transaction(pipeline.engine) as session:
+        scan_ids = delete_batch(session, batch_id)
+        if scan_ids is None:
+            return False
+        audit.note(session, RESTORE, Action.DELETED, ObjectKind.BATCH, batch_id)
+        for scan_id in scan_ids:
+            audit.note(session, RESTORE, Action.DELETED, ObjectKind.SCAN, scan_id)
+    for scan_id in scan_ids:
+        erase_objects(pipeline, scan_id)
+    log.info("batch.erased_again", batch_id=batch_id, scans=len(scan_ids))
+    return True
+
+
 def _delete_scans(pipeline: Pipeline, ids: list[str]) -> int:
     with transaction(pipeline.engine) as session:
         back = delete_scans(session, ids)
@@ -82,10 +117,13 @@ def main() -> None:
     configure_logs("apply_erasures")
     pipeline = Pipeline.open(GatewaySettings(), pool_size=2)
     try:
-        patients, scans = apply_erasures(pipeline)
+        again = apply_erasures(pipeline)
     finally:
         pipeline.close()
-    print(f"deleted again: {patients} patients with their scans, {scans} other scans")
+    print(
+        f"deleted again: {again.patients} patients and {again.batches} batches with their scans, "
+        f"{again.scans} other scans"
+    )
 
 
 if __name__ == "__main__":

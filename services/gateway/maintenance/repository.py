@@ -90,6 +90,11 @@ def known_scans(session: Session, scan_ids: Iterable[str]) -> dict[str, KnownSca
     return known
 
 
+def batches_among(session: Session, ids: Iterable[str]) -> list[str]:
+    """Of these ids those of batches that there are."""
+    return list(session.exec(select(Batch.id).where(col(Batch.id).in_(list(ids)))))
+
+
 def patients_among(session: Session, ids: Iterable[str]) -> list[str]:
     """Of these ids those of patients that there are."""
     return list(session.exec(select(Patient.id).where(col(Patient.id).in_(list(ids)))))

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 
 from neuroscan.contracts.enums import ScanState, StageName, TumorClass
 from neuroscan.contracts.geometry import Geometry
-from services.gateway.db.tables import Json, Patient, Scan, Stage
+from services.gateway.db.tables import Batch, Json, Patient, Scan, Stage
 from services.gateway.patients.history import TrendScan
 from services.gateway.pipeline.keys import patient_prefix
 from services.gateway.scans.repository import order_erasures, order_erasures_below
@@ -49,6 +49,9 @@ def delete_patient(session: Session, patient_id: str) -> list[str] | None:
     found = select(Patient.id).where(Patient.id == patient_id).with_for_update()
     if session.exec(found).one_or_none() is None:
         return None
+    # Before their scans, as those do who bring files to a batch or take them away.
+    batches = select(Batch.id).where(Batch.patient_id == patient_id).order_by(col(Batch.id))
+    session.exec(batches.with_for_update()).all()
     # In the order of ids, as all do who lock many scans.
     scans = select(Scan.id).where(Scan.patient_id == patient_id).order_by(col(Scan.id))
     scan_ids = list(session.exec(scans.with_for_update()))

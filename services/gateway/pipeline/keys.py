@@ -4,6 +4,7 @@ from neuroscan.contracts.enums import StageName
 
 SCANS = "scans"
 PATIENTS = "patients"
+BATCHES = "batches"
 ERASED = "erased"
 
 
@@ -15,6 +16,11 @@ def scan_prefix(scan_id: str) -> str:
 def patient_prefix(patient_id: str) -> str:
     """Stands for a patient in orders of erasure; no object lies below it."""
     return f"{PATIENTS}/{patient_id}"
+
+
+def batch_prefix(batch_id: str) -> str:
+    """Stands for a batch in orders of erasure; no object lies below it."""
+    return f"{BATCHES}/{batch_id}"
 
 
 def erased_key(prefix: str) -> str:

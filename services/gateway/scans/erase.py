@@ -36,6 +36,14 @@ def remember_patient(pipeline: Pipeline, patient_id: str) -> None:
         log.warning("patient.erasure_waits", patient_id=patient_id)
 
 
+def remember_batch(pipeline: Pipeline, batch_id: str) -> None:
+    """Write down at once that a batch was erased if the store allows it; else the order does."""
+    try:
+        remember_erasure(pipeline.storage, keys.batch_prefix(batch_id))
+    except Unavailable:
+        log.warning("batch.erasure_waits", batch_id=batch_id)
+
+
 def discard_objects(pipeline: Pipeline, scan_id: str) -> None:
     """Delete the objects of a scan that never came to be, or order that they be deleted."""
     try:

@@ -94,6 +94,29 @@ def test_a_patient_can_be_deleted_while_one_of_the_scans_is(
     assert api.get(f"/v1/patients/{patient['id']}").status_code == 404
 
 
+def test_a_patient_and_one_of_the_batches_can_be_deleted_at_the_same_time(
+    api: httpx.Client,
+    server_url: str,
+    other: psycopg.Connection,
+    meanwhile: Callable[..., Answer],
+) -> None:
+    patient = new_patient(api)
+    batch = api.post(
+        "/v1/batches",
+        data={"patient_id": patient["id"]},
+        files=[("images", ("a.png", pictures.png(), "image/png"))],
+    ).json()
+    scan = wait_final(api, batch["items"][0]["scan_id"])
+    # What the batch's deletion does, with the patient's in the middle of it.
+    other.execute("SELECT FROM batch WHERE id = %s FOR NO KEY UPDATE", (batch["id"],))
+    answer = meanwhile(lambda: api.delete(f"/v1/patients/{patient['id']}"))
+    wait_blocked(server_url, "SELECT batch.id")
+    other.execute("SELECT FROM scan WHERE id = %s FOR UPDATE", (scan["id"],))
+    other.execute("DELETE FROM batch WHERE id = %s", (batch["id"],))
+    other.commit()
+    assert answer.result().status_code == 204
+
+
 @pytest.mark.parametrize(
     ("path", "waits", "status"),
     [

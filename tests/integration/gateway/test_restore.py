@@ -10,12 +10,13 @@ from sqlmodel import Session, col, select
 
 from neuroscan.contracts.enums import Role
 from services.gateway.auth.principal import Principal
-from services.gateway.db.tables import Audit, Patient, Scan
-from services.gateway.maintenance.apply_erasures import apply_erasures
+from services.gateway.db.tables import Audit, Batch, BatchItem, Patient, Scan
+from services.gateway.maintenance.apply_erasures import Again, apply_erasures
 from services.gateway.patients.service import PatientService
 from services.gateway.pipeline import keys
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans.service import ScanService
+from tests.integration.gateway.batch_forms import Desk, form, some
 from tests.integration.gateway.ledger import add_patient, completed_scan
 
 ADMIN = Principal("key:admin", Role.ADMIN)
@@ -39,7 +40,7 @@ def empty_again(server_url: str, name: str) -> None:
 
 
 def test_a_dump_restored_after_deletions_gives_back_nobody(
-    pipeline: Pipeline, server_url: str, database_url: str, tmp_path: Path
+    pipeline: Pipeline, desk: Desk, server_url: str, database_url: str, tmp_path: Path
 ) -> None:
     engine, plain = pipeline.engine, database_url.replace("+psycopg", "")
     patient_id = add_patient(engine, name="Somebody")
@@ -52,10 +53,16 @@ def test_a_dump_restored_after_deletions_gives_back_nobody(
         )
         session.commit()
 
+    sent = desk.send(form([*some(1), ("Somebody.txt", b"no picture")]))
+    batch_id, (item, refused) = sent.batch_id, desk.read(sent).items
+    assert batch_id is not None
+    assert (item.problem, refused.scan_id) == (None, None)
+
     dump = str(tmp_path / "backup.dump")
     run("pg_dump", "--format=custom", f"--file={dump}", plain)
     PatientService(pipeline, ScanService(pipeline)).delete(patient_id, ADMIN)
     ScanService(pipeline).delete(alone, ADMIN)
+    desk.service.delete(batch_id, ADMIN)
     engine.dispose()
     # Into an empty database: `--clean` can't drop the audit's partitions.
     empty_again(server_url, make_url(database_url).database or "")
@@ -63,12 +70,22 @@ def test_a_dump_restored_after_deletions_gives_back_nobody(
     with Session(engine) as session:
         # Without this the test would show nothing.
         assert session.get(Patient, patient_id) is not None
-        assert len(session.exec(select(Scan)).all()) == 3
+        assert session.get(Batch, batch_id) is not None
+        assert len(session.exec(select(Scan)).all()) == 4
 
-    assert apply_erasures(pipeline) == (1, 1)
+    assert apply_erasures(pipeline) == Again(patients=1, batches=1, scans=1)
     with Session(engine) as session:
         assert session.exec(select(Patient)).all() == []
+        # Also the name of the file that never became a scan.
+        assert session.exec(select(BatchItem)).all() == []
+        assert session.exec(select(Batch)).all() == []
         assert [scan.id for scan in session.exec(select(Scan))] == [kept]
         noted = session.exec(select(Audit).where(Audit.principal == "system:restore")).all()
-    assert {row.object_id for row in noted} == {patient_id, of_patient, alone}
+    assert {row.object_id for row in noted} == {
+        patient_id,
+        of_patient,
+        batch_id,
+        item.scan_id,
+        alone,
+    }
     assert pipeline.storage.list("scans") == [keys.slice_key(kept)]

@@ -1,11 +1,13 @@
 // One batch: how far it is, its files, what can be taken away.
 
-import { get, words } from "../core/api.js";
+import { get, remove, words } from "../core/api.js";
+import { confirm } from "../core/dialog.js";
 import { choice, field, h, setText } from "../core/dom.js";
 import { renew } from "../core/focus.js";
 import { moment, plural, shortId } from "../core/format.js";
 import { icon } from "../core/icons.js";
 import { follow } from "../core/live.js";
+import { go } from "../core/router.js";
 import { empty, failureOf, waiting } from "../core/states.js";
 import { say } from "../core/toast.js";
 import { CLASSES } from "../core/words.js";
@@ -78,7 +80,13 @@ function build(main, first, path) {
       "div",
       { class: "head" },
       h("div", {}, h("h1", {}, `Batch ${id}`), summary),
-      h("div", { class: "actions" }, download("results.csv", "Results (CSV)", ""), download("report.zip", "Reports (ZIP)", "primary")),
+      h(
+        "div",
+        { class: "actions" },
+        h("button", { class: "danger", type: "button", onclick: () => erase(batch, path) }, "Delete"),
+        download("results.csv", "Results (CSV)", ""),
+        download("report.zip", "Reports (ZIP)", "primary"),
+      ),
     ),
     progress,
     h(
@@ -102,4 +110,15 @@ function build(main, first, path) {
       draw();
     },
   };
+}
+
+async function erase(batch, path) {
+  const done = await confirm(
+    "Delete this batch?",
+    `${plural(batch.total, "file")} with their names, pictures, heat maps, parameters, reviews and reports are removed for good.`,
+    { action: "Delete the batch", send: () => remove(path) },
+  );
+  if (!done) return;
+  say("The batch was deleted.");
+  go("/batches");
 }

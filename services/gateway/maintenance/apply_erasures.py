@@ -1,11 +1,14 @@
 """`python -m services.gateway.maintenance.apply_erasures`: after a restore of the database.
 
-Deletes again every patient, batch and scan that was deleted before: their ids stand in the object store,
-below `erased/`, whatever an older copy of the database holds. Run it before the gateway starts.
+Deletes again every patient, batch and scan that was deleted before: their ids stand in the object
+store, below `erased/`, whatever an older copy of the database holds. Run it before the gateway
+starts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+from sqlmodel import Session
 
 from neuroscan.contracts.enums import Role
 from neuroscan.ids import is_id
@@ -43,14 +46,14 @@ def apply_erasures(pipeline: Pipeline) -> Again:
     Raises `Unavailable` when database or store are away; it can be run again at any time.
     """
     patients = sum(
-        _delete_patient(pipeline, patient_id)
+        _delete_whole(pipeline, ObjectKind.PATIENT, patient_id, delete_patient)
         for ids in _erased(pipeline, keys.PATIENTS)
-        for patient_id in _patients_among(pipeline, ids)
+        for patient_id in _there(pipeline, ids, repository.patients_among)
     )
     batches = sum(
-        _delete_batch(pipeline, batch_id)
+        _delete_whole(pipeline, ObjectKind.BATCH, batch_id, delete_batch)
         for ids in _erased(pipeline, keys.BATCHES)
-        for batch_id in _batches_among(pipeline, ids)
+        for batch_id in _there(pipeline, ids, repository.batches_among)
     )
     scans = sum(_delete_scans(pipeline, ids) for ids in _erased(pipeline, keys.SCANS))
     return Again(patients, batches, scans)
@@ -63,41 +66,30 @@ def _erased(pipeline: Pipeline, kind: str) -> Iterator[list[str]]:
         yield [name for name in names if is_id(name)]
 
 
-def _patients_among(pipeline: Pipeline, ids: list[str]) -> list[str]:
+def _there(
+    pipeline: Pipeline, ids: list[str], among: Callable[[Session, list[str]], list[str]]
+) -> list[str]:
     with transaction(pipeline.engine) as session:
-        return repository.patients_among(session, ids)
+        return among(session, ids)
 
 
-def _delete_patient(pipeline: Pipeline, patient_id: str) -> bool:
+def _delete_whole(
+    pipeline: Pipeline,
+    kind: ObjectKind,
+    name: str,
+    delete: Callable[[Session, str], list[str] | None],
+) -> bool:
+    """Delete a patient or a batch with its scans; False when somebody else just has."""
     with transaction(pipeline.engine) as session:
-        scan_ids = delete_patient(session, patient_id)
+        scan_ids = delete(session, name)
         if scan_ids is None:
             return False
-        audit.note(session, RESTORE, Action.DELETED, ObjectKind.PATIENT, patient_id)
+        audit.note(session, RESTORE, Action.DELETED, kind, name)
         for scan_id in scan_ids:
             audit.note(session, RESTORE, Action.DELETED, ObjectKind.SCAN, scan_id)
     for scan_id in scan_ids:
         erase_objects(pipeline, scan_id)
-    log.info("patient.erased_again", patient_id=patient_id, scans=len(scan_ids))
-    return True
-
-
-def _batches_among(pipeline: Pipeline, ids: list[str]) -> list[str]:
-    with transaction(pipeline.engine) as session:
-        return repository.batches_among(session, ids)
-
-
-def _delete_batch(pipeline: Pipeline, batch_id: str) -> bool:
-    with transaction(pipeline.engine) as session:
-        scan_ids = delete_batch(session, batch_id)
-        if scan_ids is None:
-            return False
-        audit.note(session, RESTORE, Action.DELETED, ObjectKind.BATCH, batch_id)
-        for scan_id in scan_ids:
-            audit.note(session, RESTORE, Action.DELETED, ObjectKind.SCAN, scan_id)
-    for scan_id in scan_ids:
-        erase_objects(pipeline, scan_id)
-    log.info("batch.erased_again", batch_id=batch_id, scans=len(scan_ids))
+    log.info("erasures.applied_to", kind=kind.value, object_id=name, scans=len(scan_ids))
     return True
 
 

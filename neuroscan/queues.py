@@ -19,7 +19,7 @@ from structlog.contextvars import get_contextvars
 
 from neuroscan.contracts.enums import StageName
 from neuroscan.process import process_name
-from neuroscan.settings import BrokerSettings
+from neuroscan.settings import TASK_TIME_LIMIT_S, BrokerSettings
 from neuroscan.telemetry import REQUEST_ID_FIELD
 from neuroscan.tracing import TRACE_HEADER, trace_headers
 
@@ -33,7 +33,6 @@ STAGE_QUEUES = {
 STAGE_TASK = "neuroscan.stage"
 EVENT_TASK = "neuroscan.event"
 
-TASK_TIME_LIMIT_S = 25
 # Above the hard time limit, so that a message comes back only when its worker is really gone.
 VISIBILITY_TIMEOUT_S = 60
 MARKER_LIFETIME_S = 24 * 3600

@@ -27,9 +27,13 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 SHIPPED_BUNDLE = REPOSITORY / "models" / "transfer"
 SECRET_LENGTH_MIN = 32
 PASSWORD_LENGTH_MIN = 16
+# After so long a task is ended by force.
+TASK_TIME_LIMIT_S = 25
 _DIFFERENT_CHARACTERS_MIN = 8
 _SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)
 _WITH_PASSWORDS = ("postgresql+psycopg", "postgresql", "redis", "rediss")
+
+_Positive = Annotated[timedelta, Field(gt=timedelta(0))]
 
 
 class _Files(PydanticBaseSettingsSource):
@@ -300,24 +304,25 @@ class GatewaySettings(DatabaseSettings):
     reports_url: str = "http://127.0.0.1:8002"
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.1", "localhost", "[::1]")
     decode_processes: int = Field(default=1, ge=1)
-    decode_timeout: timedelta = timedelta(seconds=20)
-    decode_memory_mib: int = 2048
-    inline_classify_limit: timedelta = timedelta(seconds=2)
-    report_limit: timedelta = timedelta(seconds=30)
-    summary_limit: timedelta = timedelta(seconds=45)
+    decode_timeout: _Positive = timedelta(seconds=20)
+    decode_memory_mib: int = Field(default=2048, ge=1)
+    inline_classify_limit: _Positive = timedelta(seconds=2)
+    report_limit: _Positive = timedelta(seconds=30)
+    summary_limit: _Positive = timedelta(seconds=45)
     report_page_size: PageSize = PageSize.A4
-    publish_limit: timedelta = timedelta(milliseconds=500)
+    publish_limit: _Positive = timedelta(milliseconds=500)
     attempts_max: int = Field(default=3, ge=1)
-    lease: timedelta = timedelta(seconds=30)
-    classify_lease: timedelta = timedelta(seconds=10)
-    sweep_every: timedelta = timedelta(seconds=2)
-    marker_grace: timedelta = timedelta(seconds=5)
-    queue_stalled_after: timedelta = timedelta(seconds=60)
-    idempotency_lifetime: timedelta = timedelta(hours=24)
+    # Longer than a task may take, else work that goes on is given to another as well.
+    lease: timedelta = Field(default=timedelta(seconds=30), gt=timedelta(seconds=TASK_TIME_LIMIT_S))
+    classify_lease: _Positive = timedelta(seconds=10)
+    sweep_every: _Positive = timedelta(seconds=2)
+    marker_grace: timedelta = Field(default=timedelta(seconds=5), ge=timedelta(0))
+    queue_stalled_after: _Positive = timedelta(seconds=60)
+    idempotency_lifetime: _Positive = timedelta(hours=24)
     # What one caller may send a minute.
     requests_per_minute: int = Field(default=6000, ge=1)
     # New work is refused while a single scan has waited longer than this for a worker.
-    backlog_max: timedelta = timedelta(minutes=10)
+    backlog_max: _Positive = timedelta(minutes=10)
 
     @field_validator("allowed_hosts", mode="before")
     @classmethod

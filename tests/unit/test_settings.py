@@ -51,3 +51,30 @@ def test_a_duration_is_a_number_of_seconds_or_iso_8601(
     monkeypatch.setenv("ATTEMPTS_MAX", "5")
     assert RetentionSettings().keep_audit == timedelta(days=60)
     assert GatewaySettings().attempts_max == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        # Shorter than a task may take: work that goes on would be given to another as well.
+        ("LEASE", "25"),
+        ("LEASE", "PT10S"),
+        ("CLASSIFY_LEASE", "0"),
+        ("SWEEP_EVERY", "0"),
+        ("SWEEP_EVERY", "-PT2S"),
+        ("MARKER_GRACE", "-1"),
+        ("REPORT_LIMIT", "PT0S"),
+        ("DECODE_MEMORY_MIB", "0"),
+    ],
+)
+def test_what_could_never_work_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError, match=name.lower()):
+        GatewaySettings()
+
+
+def test_a_longer_lease_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEASE", "PT26S")
+    assert GatewaySettings().lease == timedelta(seconds=26)

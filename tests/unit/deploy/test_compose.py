@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from neuroscan.queues import TASK_TIME_LIMIT_S
-from neuroscan.settings import GatewaySettings
+from neuroscan.settings import TASK_TIME_LIMIT_S, GatewaySettings
 from services.reports.__main__ import DRAIN_S as REPORTS_DRAIN_S
 from tests.unit.deploy.files import DEPLOY, ONCE, WATCHING, Service, compose, seconds, services
 

@@ -119,9 +119,9 @@ def artefact_response(request: Request, stored: StoredArtefact) -> Response:
     if names_tag(request.headers.get("if-none-match"), stored.etag):
         return Response(status_code=304, headers=headers)
     size = len(stored.content)
-    asked = _RANGE.fullmatch(request.headers.get("range", ""))
+    asked = _asked_range(request.headers.get("range", ""))
     unchanged = request.headers.get("if-range") in (None, stored.etag)
-    if asked is None or not unchanged or asked.groups() == ("", ""):
+    if asked is None or not unchanged:
         return Response(stored.content, headers=headers, media_type=stored.media_type)
     first, last = _bounds(asked, size)
     if first > last:
@@ -131,6 +131,14 @@ def artefact_response(request: Request, stored: StoredArtefact) -> Response:
     headers["Content-Range"] = f"bytes {first}-{last}/{size}"
     part = stored.content[first : last + 1]
     return Response(part, status_code=206, headers=headers, media_type=stored.media_type)
+
+
+def _asked_range(header: str) -> re.Match[str] | None:
+    """The one range that is asked for; None where none is, or an invalid one (RFC 9110, 14.1.2)."""
+    asked = _RANGE.fullmatch(header)
+    if asked is None or not any(asked.groups()):
+        return None
+    return None if all(asked.groups()) and int(asked[1]) > int(asked[2]) else asked
 
 
 def _bounds(asked: re.Match[str], size: int) -> tuple[int, int]:

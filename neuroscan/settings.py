@@ -229,9 +229,9 @@ class InferenceSettings(ModelSettings):
     inference_precision: Precision = Precision.AUTO
 
     batch_max: int = Field(default=64, ge=1)
-    batch_wait: timedelta = timedelta(milliseconds=2)
+    batch_wait: timedelta = Field(default=timedelta(milliseconds=2), ge=timedelta(0))
     queue_max: int = Field(default=256, ge=1)
-    item_deadline: timedelta = timedelta(seconds=10)
+    item_deadline: _Positive = timedelta(seconds=10)
 
 
 class SecretSettings(_FromEnvironment):
@@ -329,6 +329,20 @@ class GatewaySettings(DatabaseSettings):
     def _split_hosts(cls, value: object) -> object:
         """`ALLOWED_HOSTS` is a list of names with commas between them."""
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @property
+    def report_wait(self) -> timedelta:
+        """How long a report is waited for; the rest of its limit is for storing it."""
+        return self.report_limit * 0.8
+
+    @model_validator(mode="after")
+    def _check_leases(self) -> Self:
+        """What may still come must not be taken for lost."""
+        if self.report_wait >= self.lease:
+            raise ValueError("LEASE must be longer than four fifths of REPORT_LIMIT.")
+        if self.inline_classify_limit >= self.classify_lease:
+            raise ValueError("CLASSIFY_LEASE must be longer than INLINE_CLASSIFY_LIMIT.")
+        return self
 
 
 class WebhookSettings(_FromEnvironment):

@@ -62,7 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ood", type=Path, help="folder of other pictures (default: DATA/ood)")
     parser.add_argument("--sample", type=int, default=300, help="slices of the robustness part")
     parser.add_argument(
-        "--quick", action="store_true", help="without input check, robustness, mirror and maps"
+        "--quick",
+        action="store_true",
+        help="without input check, robustness, mirror, shortcuts and maps",
     )
 
 

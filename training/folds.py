@@ -64,7 +64,8 @@ def read_folds(runs: Sequence[Path]) -> list[Fold]:
 def fold_table(folds: Sequence[Fold]) -> str:
     """A Markdown table: each figure by fold, its mean and its standard deviation."""
     rows = []
-    for name in folds[0].figures:
+    # A plane may be in some folds only.
+    for name in [name for name in folds[0].figures if all(name in one.figures for one in folds)]:
         values = [one.figures[name] for one in folds]
         spread = (statistics.mean(values), statistics.stdev(values))
         title = name.removeprefix(_SHOWN).replace("_", " ")

@@ -23,7 +23,7 @@ def measure_shortcuts(
     """The figures of every kind and class beside the `answers` (N) to the slices as they are.
 
     The tumor is hidden where it is outlined. On slices without a tumor the outlines of others are
-    filled in, which shows what the filling alone does.
+    filled in, wherever they come to lie there, which shows what the filling alone does.
     """
     log.info("with something hidden")
     every = list(range(len(subject.cases)))

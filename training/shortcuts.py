@@ -56,8 +56,6 @@ def only_shell(pixels: Pixels) -> Pixels:
 
 def _inside(head: Mask) -> Mask:
     columns = np.flatnonzero(head.any(axis=0))
-    if columns.size == 0:
-        return head
     width = int(columns[-1]) - int(columns[0]) + 1
     # Padded, so that the picture's border counts as the head's where it cuts the head.
     padded = np.pad(head.astype(np.uint8), 1)

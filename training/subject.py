@@ -15,6 +15,7 @@ from torch import Tensor
 from torchvision.models import ResNet
 
 from neuroscan.network.bundle import Bundle, Description
+from services.spatial import head
 from training.data import DataPacks
 from training.folders import Source, open_source
 from training.kept import Kept
@@ -118,6 +119,7 @@ def _way_in(description: Description, data: Path) -> str:
     digest = hashlib.sha256(json.dumps(facts).encode())
     here = Path(__file__).parent
     code = [here / name for name in ("robustness.py", "other_pictures.py", "shortcuts.py")]
+    code.append(Path(head.__file__))
     for path in (data / "manifest.csv", *code):
         digest.update(path.read_bytes() if path.is_file() else b"")
     return digest.hexdigest()[:8]

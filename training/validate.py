@@ -29,7 +29,8 @@ class Validation:
     the peak, `in_head` the mean share of the evidence on healthy slices that lies inside the head.
     Of the same annotated tumors `without_tumor` are given their class with the tumor filled in;
     `without_shell` and `only_shell` are the accuracy on all mapped slices without scalp and skull
-    and with these alone (`training.shortcuts`). `planes` is the accuracy in each known plane.
+    and with these alone (`training.shortcuts`); `hidden` lacks all three where no tumor is
+    annotated. `planes` is the accuracy in each known plane.
     """
 
     accuracy: float
@@ -39,9 +40,7 @@ class Validation:
     pointing: dict[str, float]
     in_head: dict[str, float]
     planes: dict[str, float]
-    without_tumor: float
-    without_shell: float
-    only_shell: float
+    hidden: dict[str, float]
 
     @property
     def both(self) -> float:
@@ -61,9 +60,7 @@ class Validation:
             **{f"val_pointing_{layer}": value for layer, value in self.pointing.items()},
             **{f"val_in_head_{layer}": value for layer, value in self.in_head.items()},
             **{f"val_accuracy_{plane}": value for plane, value in self.planes.items()},
-            "val_without_tumor": self.without_tumor,
-            "val_without_shell": self.without_shell,
-            "val_only_shell": self.only_shell,
+            **{f"val_{name}": value for name, value in self.hidden.items()},
             "val_both": self.both,
         }
 
@@ -123,7 +120,7 @@ def validate(
         pointing=pointing,
         in_head=in_head,
         planes=planes,
-        **answers_with_hidden(
+        hidden=answers_with_hidden(
             model, slices.choose(tumors), slices.choose(healthy), spec, batch_size
         ),
     )
@@ -132,7 +129,9 @@ def validate(
 def answers_with_hidden(
     model: nn.Module, tumors: Slices, healthy: Slices, spec: Preprocessing, batch_size: int
 ) -> dict[str, float]:
-    """The shares of right answers with something hidden; 0 where there are no such slices."""
+    """The shares of right answers with something hidden; none where there is no tumor."""
+    if len(tumors) == 0:
+        return {}
 
     def right(pixels: list[NDArray[np.uint8]], labels: Tensor) -> float:
         count = 0
@@ -141,7 +140,7 @@ def answers_with_hidden(
             with torch.no_grad():
                 answers = model(normalized(part.float() / 255, spec)).argmax(dim=1)
             count += int((answers == labels[start : start + batch_size]).sum())
-        return count / max(1, len(pixels))
+        return count / len(pixels)
 
     outlined = zip(_arrays(tumors.pixels), _arrays(tumors.masks > 127), strict=True)
     both = torch.cat([tumors.pixels, healthy.pixels])

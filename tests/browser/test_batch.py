@@ -75,7 +75,7 @@ def test_a_deleted_batch_is_gone_with_its_scans(page: Page) -> None:
     assert scan is not None
     page.get_by_role("button", name="Delete", exact=True).click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("1 file with")
+    expect(dialog).to_contain_text("made of 1 file is removed")
     dialog.get_by_role("button", name="Delete the batch").click()
     expect(page.get_by_text("The batch was deleted.")).to_be_visible()
     expect(page).to_have_url(re.compile("#/batches$"))

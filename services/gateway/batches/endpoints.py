@@ -270,7 +270,8 @@ async def _take(
         log.info("batch.broken_off", batch_id=upload.batch_id, files=upload.files)
         return problem_response(problems.BadRequest("The request broke off."), request.url.path)
     except (problems.NeuroscanError, BodyRefused) as error:
-        if upload.batch_id is None:
+        # A batch that was deleted meanwhile is at no place any more.
+        if upload.batch_id is None or isinstance(error, problems.NotFound):
             raise
         refusal = error.refusal if isinstance(error, BodyRefused) else error
         log.info("batch.stopped", batch_id=upload.batch_id, code=refusal.code, files=upload.files)

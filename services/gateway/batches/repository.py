@@ -228,7 +228,10 @@ def delete_empty(session: Session, batch_id: str) -> bool:
     """Remove a batch that holds nothing; False when it holds something or is gone."""
     filled = select(BatchItem.position).where(BatchItem.batch_id == batch_id).exists()
     statement = delete(Batch).where(col(Batch.id) == batch_id, ~filled).returning(col(Batch.id))
-    return session.execute(statement).scalar_one_or_none() is not None
+    if session.execute(statement).scalar_one_or_none() is None:
+        return False
+    order_erasures_below(session, [batch_prefix(batch_id)])
+    return True
 
 
 def _over() -> ColumnElement[bool]:

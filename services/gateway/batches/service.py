@@ -27,10 +27,11 @@ from services.gateway.db.session import snapshot, transaction
 from services.gateway.db.tables import Batch, BatchItem, Patient, Review, Scan
 from services.gateway.paging import decode_cursor, encode_cursor
 from services.gateway.pipeline.assembly import Pipeline
+from services.gateway.pipeline.keys import batch_prefix
 from services.gateway.pipeline.ledger import input_digest
 from services.gateway.scans.artefacts import MEDIA_TYPES, Artefact, StoredArtefact
 from services.gateway.scans.conditions import names_tag
-from services.gateway.scans.erase import erase_objects, remember_batch
+from services.gateway.scans.erase import IN_REQUEST_S, erase_scans
 from services.gateway.scans.intake import Intake
 from services.gateway.scans.repository import newest_reviews, stages_of_many
 from services.gateway.scans.views import Stages, scan_view
@@ -87,9 +88,8 @@ class BatchService:
             for scan_id in scan_ids:
                 audit.note(session, by, Action.DELETED, ObjectKind.SCAN, scan_id)
         log.info("batch.deleted", batch_id=batch_id, scans=len(scan_ids))
-        remember_batch(self._pipeline, batch_id)
-        for scan_id in scan_ids:
-            erase_objects(self._pipeline, scan_id)
+        prefix = batch_prefix(batch_id)
+        erase_scans(self._pipeline, scan_ids, of=prefix, for_s=IN_REQUEST_S)
 
     def version(self, batch_id: str, by: Principal, *, anew: bool = False) -> tuple[str, bool]:
         """The batch's version, cheaply, and whether all of it is over; raises `NotFound`.

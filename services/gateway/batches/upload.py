@@ -37,7 +37,7 @@ from services.gateway.db.tables import Batch
 from services.gateway.idempotency import claims
 from services.gateway.idempotency.repository import KeyUse
 from services.gateway.pipeline.assembly import Pipeline, patiently
-from services.gateway.scans.erase import erase_objects
+from services.gateway.scans.erase import erase_scans
 from services.gateway.scans.form import upload_without_file
 from services.gateway.scans.intake import Intake, Sender, Upload, check_may_name
 
@@ -268,8 +268,7 @@ class BatchUpload:
             if made_here and repository.delete_empty(session, target.batch_id):
                 audit.note(session, by, Action.DELETED, ObjectKind.BATCH, target.batch_id)
                 self.batch_id = None
-        for scan_id in gone:
-            erase_objects(self._pipeline, scan_id)
+        erase_scans(self._pipeline, gone)
 
     def _release(self) -> None:
         """Forget the key, unless it is bound to the batch by now."""

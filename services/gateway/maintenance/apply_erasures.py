@@ -23,7 +23,7 @@ from services.gateway.maintenance import repository
 from services.gateway.patients.repository import delete_patient
 from services.gateway.pipeline import keys
 from services.gateway.pipeline.assembly import Pipeline
-from services.gateway.scans.erase import erase_objects
+from services.gateway.scans.erase import erase_scans
 from services.gateway.scans.repository import delete_scans
 
 RESTORE = Principal(id="system:restore", role=Role.ADMIN)
@@ -32,15 +32,15 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Again:
-    """How many were deleted again: patients and batches with their scans, and other scans."""
+class DeletedAgain:
+    """How many there were: patients and batches with their scans, and other scans."""
 
     patients: int
     batches: int
     scans: int
 
 
-def apply_erasures(pipeline: Pipeline) -> Again:
+def apply_erasures(pipeline: Pipeline) -> DeletedAgain:
     """Delete what was erased and came back.
 
     Raises `Unavailable` when database or store are away; it can be run again at any time.
@@ -56,7 +56,7 @@ def apply_erasures(pipeline: Pipeline) -> Again:
         for batch_id in _there(pipeline, ids, repository.batches_among)
     )
     scans = sum(_delete_scans(pipeline, ids) for ids in _erased(pipeline, keys.SCANS))
-    return Again(patients, batches, scans)
+    return DeletedAgain(patients, batches, scans)
 
 
 def _erased(pipeline: Pipeline, kind: str) -> Iterator[list[str]]:
@@ -87,9 +87,8 @@ def _delete_whole(
         audit.note(session, RESTORE, Action.DELETED, kind, name)
         for scan_id in scan_ids:
             audit.note(session, RESTORE, Action.DELETED, ObjectKind.SCAN, scan_id)
-    for scan_id in scan_ids:
-        erase_objects(pipeline, scan_id)
-    log.info("erasures.applied_to", kind=kind.value, object_id=name, scans=len(scan_ids))
+    erase_scans(pipeline, scan_ids)
+    log.info("erasure.repeated", kind=kind.value, object_id=name, scans=len(scan_ids))
     return True
 
 

@@ -11,6 +11,8 @@ from sqlmodel import Session, col, delete, select
 from neuroscan.contracts.enums import StageState
 from neuroscan.ids import first_id_at
 from services.gateway.db.tables import Batch, Patient, Scan, Stage
+from services.gateway.pipeline.keys import batch_prefix
+from services.gateway.scans.repository import order_erasures_below
 
 _OVER = (StageState.DONE, StageState.FAILED, StageState.CANCELED)
 
@@ -59,14 +61,14 @@ def forget_originals(session: Session, scan_ids: Sequence[str]) -> None:
 
 def delete_batches_before(session: Session, before_id: str, limit: int) -> list[str]:
     """Delete batches older than an id that hold no scan any more; returns their ids."""
-    old = (
-        select(Batch.id)
-        .where(Batch.id < before_id, ~exists().where(col(Scan.batch_id) == col(Batch.id)))
-        .order_by(col(Batch.id))
-        .limit(limit)
-    )
-    gone = delete(Batch).where(col(Batch.id).in_(old)).returning(col(Batch.id))
-    return list(session.execute(gone).scalars())
+    empty = ~exists().where(col(Scan.batch_id) == col(Batch.id))
+    old = select(Batch.id).where(Batch.id < before_id, empty).order_by(col(Batch.id)).limit(limit)
+    locked = session.exec(old.with_for_update()).all()
+    # Looked at again: a file may have come to one of them before the lock.
+    emptied = delete(Batch).where(col(Batch.id).in_(locked), empty).returning(col(Batch.id))
+    gone = list(session.execute(emptied).scalars())
+    order_erasures_below(session, [batch_prefix(batch_id) for batch_id in gone])
+    return gone
 
 
 def holds_a_scan(session: Session) -> bool:

@@ -18,7 +18,7 @@ from services.gateway.db.audit_partitions import drop_partitions, make_partition
 from services.gateway.db.session import transaction
 from services.gateway.maintenance import repository
 from services.gateway.pipeline.assembly import Pipeline
-from services.gateway.scans.erase import erase_objects
+from services.gateway.scans.erase import erase_scans
 from services.gateway.scans.repository import delete_scans
 
 RETENTION = Principal(id="system:retention", role=Role.ADMIN)
@@ -72,9 +72,9 @@ def remove_scans(pipeline: Pipeline, keep: timedelta, stopping: Stopping) -> int
         if not ids:
             break
         after = ids[-1]
-        for scan_id in _remove(pipeline, ids, kept_back):
-            erase_objects(pipeline, scan_id)
-            removed += 1
+        gone = _remove(pipeline, ids, kept_back)
+        erase_scans(pipeline, gone)
+        removed += len(gone)
     while not stopping():
         with transaction(pipeline.engine) as session:
             batches = repository.delete_batches_before(session, before, _AT_ONCE)

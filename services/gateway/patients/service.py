@@ -21,8 +21,9 @@ from services.gateway.patients.export import Export
 from services.gateway.patients.history import TREND_SCANS_MAX, trend_of
 from services.gateway.patients.views import patient_path, patient_view
 from services.gateway.pipeline.assembly import Pipeline
+from services.gateway.pipeline.keys import patient_prefix
 from services.gateway.pipeline.renewal import renew_reports
-from services.gateway.scans.erase import erase_objects, remember_patient
+from services.gateway.scans.erase import IN_REQUEST_S, erase_scans
 from services.gateway.scans.service import ScanService
 from services.gateway.zips import zip_stream
 
@@ -114,9 +115,8 @@ class PatientService:
         if scan_ids is None:
             raise NotFound("No patient has this id. It may have been deleted already.")
         log.info("patient.deleted", patient_id=patient_id, scans=len(scan_ids))
-        remember_patient(self._pipeline, patient_id)
-        for scan_id in scan_ids:
-            erase_objects(self._pipeline, scan_id)
+        prefix = patient_prefix(patient_id)
+        erase_scans(self._pipeline, scan_ids, of=prefix, for_s=IN_REQUEST_S)
 
     def export(self, patient_id: str, by: Principal) -> Iterator[bytes]:
         """All that is stored about a patient, as a zip in parts; raises `NotFound`."""

@@ -58,7 +58,7 @@ def report(pipeline: Pipeline, task: RecorderTask) -> None:
         pdf = pipeline.reports.render(
             request,
             request_id=task.request_id,
-            timeout_s=pipeline.settings.report_limit.total_seconds() * 0.8,
+            timeout_s=pipeline.settings.report_wait.total_seconds(),
         )
         digest = hashlib.sha256(pdf).hexdigest()
         prefix = f"{task.prefix}-{digest[:8]}"

@@ -5,6 +5,9 @@ The database may be restored from a copy that is older than the deletion;
 """
 
 import contextlib
+import math
+import time
+from collections.abc import Iterable
 
 from neuroscan.contracts.problems import Unavailable
 from neuroscan.storage import Storage
@@ -14,34 +17,37 @@ from services.gateway.pipeline import keys
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans import repository
 
+# How long a request that deletes goes on with the objects before it answers.
+IN_REQUEST_S = 5.0
+
 log = get_logger(__name__)
 
 
-def erase_objects(pipeline: Pipeline, scan_id: str) -> None:
-    """Delete a deleted scan's objects at once if the store allows it; else the order stands."""
-    prefix = keys.scan_prefix(scan_id)
-    try:
-        # In this order: a store that is full still lets go.
-        pipeline.storage.delete_prefix(prefix)
-        remember_erasure(pipeline.storage, prefix)
-    except Unavailable:
-        log.warning("scan.erasure_waits", scan_id=scan_id)
+def erase(pipeline: Pipeline, prefixes: Iterable[str], *, for_s: float = math.inf) -> None:
+    """Carry out orders of erasure at once, as far as the store allows, for so long at most.
+
+    What is left stays ordered, and the sweeper carries it out.
+    """
+    ends = time.monotonic() + for_s
+    for prefix in prefixes:
+        if time.monotonic() > ends:
+            log.info("erasure.goes_on", prefix=prefix)
+            return
+        try:
+            # In this order: a store that is full still lets go.
+            pipeline.storage.delete_prefix(prefix)
+            remember_erasure(pipeline.storage, prefix)
+        except Unavailable:
+            log.warning("erasure.waits", prefix=prefix)
+            return
 
 
-def remember_patient(pipeline: Pipeline, patient_id: str) -> None:
-    """Write down at once that a patient was erased if the store allows it; else the order does."""
-    try:
-        remember_erasure(pipeline.storage, keys.patient_prefix(patient_id))
-    except Unavailable:
-        log.warning("patient.erasure_waits", patient_id=patient_id)
-
-
-def remember_batch(pipeline: Pipeline, batch_id: str) -> None:
-    """Write down at once that a batch was erased if the store allows it; else the order does."""
-    try:
-        remember_erasure(pipeline.storage, keys.batch_prefix(batch_id))
-    except Unavailable:
-        log.warning("batch.erasure_waits", batch_id=batch_id)
+def erase_scans(
+    pipeline: Pipeline, scan_ids: Iterable[str], *, of: str | None = None, for_s: float = math.inf
+) -> None:
+    """`erase` of deleted scans, and first of the patient's or batch's prefix that they are `of`."""
+    first = () if of is None else (of,)
+    erase(pipeline, (*first, *map(keys.scan_prefix, scan_ids)), for_s=for_s)
 
 
 def discard_objects(pipeline: Pipeline, scan_id: str) -> None:

@@ -25,7 +25,7 @@ from services.gateway.pipeline import steering
 from services.gateway.pipeline.assembly import Pipeline
 from services.gateway.scans import repository
 from services.gateway.scans.artefacts import Artefact, NotStored, StoredArtefact, read_artefact
-from services.gateway.scans.erase import erase_objects
+from services.gateway.scans.erase import erase_scans
 from services.gateway.scans.rendered import Rendered
 from services.gateway.scans.repository import Place, ScanFilter
 from services.gateway.scans.views import scan_view
@@ -168,7 +168,7 @@ class ScanService:
             if not repository.delete_scan(session, scan_id):
                 raise NotFound("No scan has this id. It may have been deleted already.")
             audit.note(session, by, Action.DELETED, ObjectKind.SCAN, scan_id)
-        erase_objects(self._pipeline, scan_id)
+        erase_scans(self._pipeline, [scan_id])
 
 
 def _cursor_after(scan: Scan, facts: dict[str, str | None]) -> str:

@@ -3,7 +3,6 @@
 import io
 import zipfile
 
-import anyio
 import pytest
 from sqlmodel import col, select
 
@@ -15,16 +14,13 @@ from neuroscan.contracts.problems import (
 )
 from services.gateway.batches.upload import Caller
 from services.gateway.db.session import transaction
-from services.gateway.db.tables import Audit, Batch, BatchItem, Scan
-from services.gateway.pipeline import keys
-from services.gateway.scans.service import ScanService
+from services.gateway.db.tables import Audit, Scan
 from tests.integration.gateway.batch_forms import (
     CLINICIAN,
     OTHER,
     SENDER,
     Desk,
     form,
-    rows,
     some,
 )
 from tests.integration.gateway.ledger import classify
@@ -128,55 +124,3 @@ def test_the_version_changes_with_items_and_their_scans(desk: Desk) -> None:
     versions.append(desk.service.version(sent.batch_id, SENDER)[0])
     assert len(set(versions)) == 4
     assert desk.service.version(sent.batch_id, SENDER)[0] == versions[-1]
-
-
-def test_a_deleted_batch_leaves_no_scan_no_object_and_no_file_name(desk: Desk) -> None:
-    sent = desk.send(form([*some(2), ("Somebody.txt", b"no picture")]))
-    kept = desk.send(form(some(1)))
-    assert sent.batch_id is not None
-    scan_ids = {item.scan_id for item in desk.read(sent).items if item.scan_id}
-    desk.service.delete(sent.batch_id, SENDER)
-    with pytest.raises(NotFound):
-        desk.service.get(sent.batch_id, SENDER)
-    with pytest.raises(NotFound):
-        desk.service.delete(sent.batch_id, SENDER)
-    assert [item.file for item in desk.read(kept).items] == ["slice 0.png"]
-    left = desk.read(kept).items[0].scan_id
-    storage = desk.pipeline.storage
-    assert {key.split("/")[1] for key in storage.list(keys.SCANS)} == {left}
-    assert (rows(desk, Scan), rows(desk, BatchItem), rows(desk, Batch)) == (1, 1, 1)
-    deleted = {(kind, name) for action, kind, name in audited(desk) if action == "deleted"}
-    assert deleted == {("batch", sent.batch_id), *(("scan", scan_id) for scan_id in scan_ids)}
-
-
-def test_only_who_sees_a_batch_deletes_it(desk: Desk) -> None:
-    sent = desk.send(form(some(1)))
-    assert sent.batch_id is not None
-    with pytest.raises(NotFound):
-        desk.service.delete(sent.batch_id, OTHER)
-    assert desk.read(sent).total == 1
-    desk.service.delete(sent.batch_id, CLINICIAN)
-    with pytest.raises(NotFound):
-        desk.read(sent)
-
-
-def test_a_batch_of_scans_that_are_gone_can_be_deleted_for_its_file_names(desk: Desk) -> None:
-    sent = desk.send(form([*some(1), ("Somebody.txt", b"no picture")]))
-    scan_id = desk.read(sent).items[0].scan_id
-    assert scan_id is not None
-    assert sent.batch_id is not None
-    ScanService(desk.pipeline).delete(scan_id, SENDER)
-    assert [item.file for item in desk.read(sent).items] == ["Somebody.txt"]
-    desk.service.delete(sent.batch_id, SENDER)
-    assert rows(desk, BatchItem) == 0
-
-
-def test_files_that_are_sent_to_a_batch_while_it_is_deleted_become_nothing(desk: Desk) -> None:
-    sent = desk.send(form(some(1)))
-    assert sent.batch_id is not None
-    adding = desk.upload(to=sent.batch_id)
-    desk.service.delete(sent.batch_id, SENDER)
-    with pytest.raises(NotFound):
-        anyio.run(desk.run, adding, form(some(2)))
-    assert (rows(desk, Scan), rows(desk, BatchItem)) == (0, 0)
-    assert desk.pipeline.storage.list(keys.SCANS) == []

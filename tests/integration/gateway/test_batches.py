@@ -9,6 +9,7 @@ import time
 import uuid
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -328,3 +329,19 @@ def _deleting(api: httpx.Client, scan_ids: list[str]) -> Iterator[None]:
     finally:
         for scan_id in scan_ids:
             api.delete(f"/v1/scans/{scan_id}")
+
+
+def test_whoever_waits_for_a_batch_learns_that_it_was_deleted(api: httpx.Client) -> None:
+    sent = send(api, [(f"{n}.png", pictures.png(pictures.head(seed=60 + n))) for n in range(8)])
+    path, scan_ids = sent.headers["Location"], [item["scan_id"] for item in sent.json()["items"]]
+    with ThreadPoolExecutor(1) as threads:
+        tag = {"If-None-Match": sent.headers["ETag"]}
+        waiting = threads.submit(api.get, f"{path}?wait=30", headers=tag)
+        assert api.delete(path).status_code == 204
+        answer = waiting.result()
+        if answer.status_code == 200:
+            # A scan had moved on before.
+            answer = api.get(f"{path}?wait=30", headers={"If-None-Match": answer.headers["ETag"]})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert api.delete(path).status_code == 404
+    assert {api.get(f"/v1/scans/{scan_id}").status_code for scan_id in scan_ids} == {404}

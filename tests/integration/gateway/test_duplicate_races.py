@@ -3,22 +3,22 @@
 Transactions are held open by the test, so that the moment is certain.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from sqlmodel import Session, select
 
 from neuroscan.ids import new_id
 from services.gateway.batches import repository as batches
-from services.gateway.db.session import one_statement, transaction
+from services.gateway.db.session import transaction
 from services.gateway.db.tables import Scan
 from services.gateway.patients.repository import delete_patient
 from services.gateway.scans.repository import delete_scan, first_of_picture
 from tests.integration.gateway.batch_forms import CLINICIAN, Desk, form, some
 from tests.integration.gateway.ledger import add_patient, add_scan, scan_row
+from tests.integration.gateway.locks import wait_blocked
 
 PICTURE = "1" * 64
 Meanwhile = Callable[..., Future[object]]
@@ -29,21 +29,6 @@ def meanwhile() -> Iterator[Meanwhile]:
     """Does something in the background."""
     with ThreadPoolExecutor(1) as threads:
         yield threads.submit
-
-
-def wait_blocked(engine: Engine) -> None:
-    """Wait until somebody in this database waits for a lock."""
-    blocked = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    ends = time.monotonic() + 10
-    while time.monotonic() < ends:
-        with one_statement(engine) as session:
-            if session.execute(blocked).scalar_one():
-                return
-        time.sleep(0.02)
-    raise AssertionError("nobody waits")
 
 
 def bring(session: Session, patient_id: str, engine: Engine) -> str:

@@ -18,6 +18,7 @@ from neuroscan.contracts.problems import NotFound
 from neuroscan.contracts.scan import ScanView
 from neuroscan.stack import Stack
 from services.gateway.auth.principal import Principal
+from services.gateway.batches.repository import delete_batch
 from services.gateway.db.session import make_engine, transaction
 from services.gateway.db.tables import Audit, Batch, BatchItem, Scan, ScanEvent, Stage, now
 from services.gateway.events import stream as streams
@@ -227,6 +228,19 @@ def test_a_batch_ends_with_its_last_scan(engine: Engine) -> None:
     assert set(sequences(missed)) == set(sequences(changed)) | set(sequences(ended))
     with pytest.raises(NotFound):
         BatchFeed(engine, batch_id, STRANGER).begin(None)
+
+
+def test_a_stream_closes_when_its_batch_is_deleted(engine: Engine) -> None:
+    batch_id, _ = add_batch(engine, 2)
+    feed = BatchFeed(engine, batch_id, BY)
+
+    async def listen() -> list[bytes]:
+        begun = feed.begin(None)
+        with transaction(engine) as session:
+            assert delete_batch(session, batch_id)
+        return [chunk async for chunk in streams.stream(feed, Watch(lambda: False), begun)]
+
+    assert [event.name for event in told_in(asyncio.run(listen()))] == ["snapshot"]
 
 
 def test_a_batch_of_refused_files_is_over(engine: Engine) -> None:

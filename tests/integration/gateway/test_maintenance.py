@@ -17,7 +17,7 @@ from services.gateway.auth.principal import Principal
 from services.gateway.db.session import transaction
 from services.gateway.db.tables import Audit, Erasure, Patient, Scan, ScanEvent, Stage, now
 from services.gateway.maintenance import reconciler, retention
-from services.gateway.maintenance.apply_erasures import Again, apply_erasures
+from services.gateway.maintenance.apply_erasures import DeletedAgain, apply_erasures
 from services.gateway.maintenance.reconciler import remove_orphans
 from services.gateway.maintenance.retention import remove_originals, remove_scans
 from services.gateway.maintenance.worker import Maintenance
@@ -237,12 +237,12 @@ def test_what_was_erased_is_erased_again_after_a_restore(pipeline: Pipeline) -> 
 
     restored(pipeline, patient, scans)
     put(pipeline, keys.slice_key(alone))
-    assert apply_erasures(pipeline) == Again(patients=1, batches=0, scans=1)
+    assert apply_erasures(pipeline) == DeletedAgain(patients=1, batches=0, scans=1)
     with Session(pipeline.engine) as session:
         assert session.exec(select(Patient)).all() == []
         assert [scan.id for scan in session.exec(select(Scan))] == [kept]
     assert keys_of(pipeline) == set()
-    assert apply_erasures(pipeline) == Again(patients=0, batches=0, scans=0)
+    assert apply_erasures(pipeline) == DeletedAgain(patients=0, batches=0, scans=0)
 
 
 def test_scans_of_one_picture_are_erased_again_together(pipeline: Pipeline) -> None:
@@ -256,7 +256,7 @@ def test_scans_of_one_picture_are_erased_again_together(pipeline: Pipeline) -> N
             session.add(Scan(**scan.model_dump()))
             session.flush()
         session.commit()
-    assert apply_erasures(pipeline) == Again(patients=0, batches=0, scans=2)
+    assert apply_erasures(pipeline) == DeletedAgain(patients=0, batches=0, scans=2)
     with Session(pipeline.engine) as session:
         assert session.exec(select(Scan)).all() == []
 

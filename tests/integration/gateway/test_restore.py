@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from neuroscan.contracts.enums import Role
 from services.gateway.auth.principal import Principal
 from services.gateway.db.tables import Audit, Batch, BatchItem, Patient, Scan
-from services.gateway.maintenance.apply_erasures import Again, apply_erasures
+from services.gateway.maintenance.apply_erasures import DeletedAgain, apply_erasures
 from services.gateway.patients.service import PatientService
 from services.gateway.pipeline import keys
 from services.gateway.pipeline.assembly import Pipeline
@@ -73,7 +73,7 @@ def test_a_dump_restored_after_deletions_gives_back_nobody(
         assert session.get(Batch, batch_id) is not None
         assert len(session.exec(select(Scan)).all()) == 4
 
-    assert apply_erasures(pipeline) == Again(patients=1, batches=1, scans=1)
+    assert apply_erasures(pipeline) == DeletedAgain(patients=1, batches=1, scans=1)
     with Session(engine) as session:
         assert session.exec(select(Patient)).all() == []
         # Also the name of the file that never became a scan.

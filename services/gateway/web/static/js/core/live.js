@@ -1,12 +1,14 @@
 // Follows a scan or a batch: server-sent events, and long polling where they do not come through.
 
-import { call, get, isReachable, isRefusal, noteReachable } from "./api.js";
+import { call, get, isReachable, isRefusal, noteReachable, remove } from "./api.js";
 
 const EVENTS_WAIT_MS = 4000;
 const PAUSES_MS = [500, 1000, 2000, 4000, 8000];
 const SNAPSHOT = "snapshot";
 const END = "end";
 const CHANGE = "change";
+// What this page itself deletes.
+const removed = new Set();
 
 /**
  * Calls `onValue(value)` at each change of what `path` names, until `isOver(value)`.
@@ -21,9 +23,20 @@ export function follow(path, { onValue, isOver, snapshotIsValue = true, onGone =
     onValue(value);
   };
   run(path, take, state, ending.signal).catch((error) => {
-    if (!ending.signal.aborted) onGone(error);
+    if (!ending.signal.aborted && !removed.has(path)) onGone(error);
   });
   return () => ending.abort();
+}
+
+/** Deletes what may be followed; whoever follows it is not told that it is gone. */
+export async function removeFollowed(path) {
+  removed.add(path);
+  try {
+    await remove(path);
+  } catch (error) {
+    removed.delete(path);
+    throw error;
+  }
 }
 
 async function run(path, take, state, signal) {

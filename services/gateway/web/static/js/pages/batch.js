@@ -1,12 +1,12 @@
 // One batch: how far it is, its files, what can be taken away.
 
-import { get, remove, words } from "../core/api.js";
+import { get, words } from "../core/api.js";
 import { confirm } from "../core/dialog.js";
 import { choice, field, h, setText } from "../core/dom.js";
 import { renew } from "../core/focus.js";
 import { moment, plural, shortId } from "../core/format.js";
 import { icon } from "../core/icons.js";
-import { follow } from "../core/live.js";
+import { follow, removeFollowed } from "../core/live.js";
 import { go } from "../core/router.js";
 import { empty, failureOf, waiting } from "../core/states.js";
 import { say } from "../core/toast.js";
@@ -115,8 +115,8 @@ function build(main, first, path) {
 async function erase(batch, path) {
   const done = await confirm(
     "Delete this batch?",
-    `${plural(batch.total, "file")} with their names, pictures, heat maps, parameters, reviews and reports are removed for good.`,
-    { action: "Delete the batch", send: () => remove(path) },
+    `All that was made of ${plural(batch.total, "file")} is removed for good: names, pictures, heat maps, parameters, reviews and reports.`,
+    { action: "Delete the batch", send: () => removeFollowed(path) },
   );
   if (!done) return;
   say("The batch was deleted.");

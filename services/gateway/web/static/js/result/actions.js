@@ -1,10 +1,11 @@
 // What can be done with a scan: downloads, another analysis, cancel, delete.
 
-import { post, remove, words } from "../core/api.js";
+import { post, words } from "../core/api.js";
 import { confirm } from "../core/dialog.js";
 import { h, newId, replace, setText } from "../core/dom.js";
 import { keepFocus } from "../core/focus.js";
 import { icon } from "../core/icons.js";
+import { removeFollowed } from "../core/live.js";
 import { go } from "../core/router.js";
 import { say } from "../core/toast.js";
 import { isFinal } from "../core/words.js";
@@ -88,7 +89,7 @@ async function erase(scan) {
   const done = await confirm(
     "Delete this scan?",
     "The slice, its heat maps, its parameters, its reviews and its report are removed for good.",
-    { action: "Delete the scan", send: () => remove(`/v1/scans/${scan.id}`) },
+    { action: "Delete the scan", send: () => removeFollowed(`/v1/scans/${scan.id}`) },
   );
   if (!done) return;
   say("The scan was deleted.");

@@ -1,4 +1,4 @@
-"""A typed client of the public API (API.md): synchronous, retrying, one pooled connection set.
+"""A typed client of the public API (docs/api.md): synchronous, retrying, one pooled connection set.
 
 ClientError
 ├── ApiProblem         the server answered with a problem; `.problem` holds it

@@ -24,7 +24,10 @@ def analyze(  # noqa: PLR0913 - one for each option
     ] = None,
     data_dir: Annotated[
         Path | None,
-        typer.Option(help="The local stack's folder; without one, a stack for the call only."),
+        typer.Option(
+            help="The local stack's folder; without one, the stack that runs on neuroscan-data, "
+            "else one for the call only."
+        ),
     ] = None,
     patient: Annotated[
         str | None, typer.Option(help="Medical record number; the patient is made if new.")

@@ -17,9 +17,10 @@ def doctor(
         Path, typer.Option(help="Where a running stack is looked for.")
     ] = DEFAULT_DATA_DIR,
 ) -> None:
-    """Say what is installed, which device is used and what is missing; exit code 1 if anything is.
+    """Say what is installed, which device is used and what is missing.
 
-    `--measure` uses the running stack, or starts one in a temporary folder.
+    Exit code 1 if anything that the stack needs is missing. `--measure` uses the running stack,
+    or starts one in a temporary folder.
     """
     from rich.console import Console
 

@@ -1,4 +1,4 @@
-"""What the event streams tell of (API.md, `/events`)."""
+"""What the event streams tell of (docs/api.md, `/events`)."""
 
 from datetime import datetime
 
@@ -10,7 +10,8 @@ from neuroscan.contracts.enums import ScanState, StageName, StageState
 class ScanChange(Contract):
     """One change of a scan. `stage` is what moved, null where the scan itself did.
 
-    `track` is null for one of the scan's own stages, else the explanation's or analysis's id.
+    `track` is null for one of the scan's own stages, else the explanation's or analysis's id, or
+    the scan's own id for a report that is made anew.
     """
 
     sequence: int

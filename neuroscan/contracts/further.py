@@ -85,7 +85,8 @@ class AnalysisPage(Contract):
 class DeadStage(Contract):
     """A stage that failed for good.
 
-    `track` is null for one of the scan's own four, else the id of the explanation or analysis.
+    `track` is null for one of the scan's own four, else the explanation's or analysis's id, or the
+    scan's own id for a report that is made anew.
     """
 
     scan_id: str

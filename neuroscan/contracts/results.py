@@ -26,7 +26,7 @@ class InputCheck(Contract):
     """Whether the slice looks like what the network was trained on.
 
     `score` is a distance (larger is stranger); a slice is accepted up to `threshold`, unless its
-    file calls it another modality than MR or its sides are too unequal for a head.
+    file calls it another modality than MR, SC or OT, or its sides are too unequal for a head.
     """
 
     accepted: bool

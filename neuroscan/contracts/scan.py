@@ -1,4 +1,4 @@
-"""The public scan (API.md, "The scan")."""
+"""The public scan (docs/api.md, "The scan")."""
 
 from datetime import datetime
 

@@ -5,7 +5,8 @@ from neuroscan.telemetry import configure_logs
 from neuroscan.tracing import begin_tracing
 from services.reports.app import create_app
 
-DRAIN_S = 30
+# Above the 45 s that a summary may take, below its container's grace period.
+DRAIN_S = 47
 
 
 def main() -> None:

@@ -68,7 +68,7 @@ class Pipeline:
             try:
                 self.storage.delete_prefix(recorded.discard)
             except Unavailable:
-                # They stay until their scan goes. Raising would bring the message back, and a
+                # The reconciler finds them a day later. Raising would bring the message back, and a
                 # failure told again would take the stage back from whoever works on it by now.
                 log.warning("objects.left", prefix=recorded.discard)
 

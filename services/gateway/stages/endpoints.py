@@ -50,7 +50,11 @@ def retry_scan(
     scan_id: ScanId,
     once: Once,
     track: Annotated[
-        UUID | None, Query(description="Only this explanation's or analysis's stages")
+        UUID | None,
+        Query(
+            description="Only the stages of this explanation or analysis, or, by the scan's own "
+            "id, of the report that is made anew"
+        ),
     ] = None,
 ) -> ScanView:
     """Try again what failed for good: a first attempt, and the scan's state as far as it came."""

@@ -1,4 +1,4 @@
-"""Every bad input of the design's list ends in its problem, and leaves no trace."""
+"""Bad input of every kind ends in its problem, and leaves no trace."""
 
 import uuid
 from collections.abc import Callable

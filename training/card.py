@@ -22,7 +22,7 @@ from neuroscan.network.bundle import (
     read_json,
 )
 from training.attached import Attached, read_attached
-from training.card_check import count_figures, differences
+from training.card_check import compare_cards
 from training.errors import DataError
 from training.evaluate import RESULT as EVALUATION
 from training.evaluation import ALL_CLASSES, Evaluation, read_found
@@ -121,10 +121,11 @@ def write_card(
 
 
 def _check(path: Path, anew: str) -> None:
-    kept = path.read_text(encoding="utf-8")
-    if other := list(differences(kept, anew)):
-        raise DataError("\n".join([*other, f"{len(other)} lines of {path} differ"]))
-    log.info("%s: every one of its %d figures was found again", path, count_figures(kept))
+    found = compare_cards(path.read_text(encoding="utf-8"), anew)
+    if found.lines:
+        raise DataError("\n".join([*found.lines, f"{len(found.lines)} lines of {path} differ"]))
+    close = f", {found.one_off} of them one off in the last decimal" if found.one_off else ""
+    log.info("%s: every one of its %d figures was found again%s", path, found.figures, close)
 
 
 def known_failures(found: Evaluation, description: Description) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from itertools import zip_longest
+from difflib import SequenceMatcher
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
@@ -21,21 +21,30 @@ class Compared:
 
 
 def compare_cards(kept: str, anew: str) -> Compared:
-    """Two cards, line by line."""
+    """Two cards, line by line; lines belong together that say the same but for their figures."""
+    before, after = kept.splitlines(), anew.splitlines()
     one_off, lines = 0, []
-    for before, after in zip_longest(kept.splitlines(), anew.splitlines(), fillvalue=""):
-        close = _one_off(before, after)
-        if close is None:
-            lines.append(f"- {before}\n+ {after}")
-        else:
-            one_off += close
+    matcher = SequenceMatcher(None, *map(_without_figures, (before, after)), autojunk=False)
+    for kind, low, high, new_low, new_high in matcher.get_opcodes():
+        if kind != "equal":
+            lines += [f"- {line}" for line in before[low:high]]
+            lines += [f"+ {line}" for line in after[new_low:new_high]]
+            continue
+        for one, other in zip(before[low:high], after[new_low:new_high], strict=True):
+            close = _one_off(one, other)
+            if close is None:
+                lines.append(f"- {one}\n+ {other}")
+            else:
+                one_off += close
     return Compared(len(_NUMBER.findall(kept)), one_off, tuple(lines))
 
 
+def _without_figures(lines: list[str]) -> list[str]:
+    return [_NUMBER.sub("0", line) for line in lines]
+
+
 def _one_off(before: str, after: str) -> int | None:
-    """How many figures of a line are one off; None where it says something else."""
-    if _NUMBER.split(before) != _NUMBER.split(after):
-        return None
+    """How many figures of a line are one off; None where one is another."""
     pairs = [
         (one, other)
         for one, other in zip(_NUMBER.findall(before), _NUMBER.findall(after), strict=True)

@@ -34,8 +34,9 @@ def test_one_off_in_the_last_decimal_is_told_and_is_no_other_figure(kept: str, a
 def test_anything_else_is_a_line_that_differs(kept: str, anew: str) -> None:
     found = compare_cards(CARD, CARD.replace(kept, anew, 1))
     assert found.lines
-    assert found.lines[0].startswith("- ")
+    assert {line[:2] for line in found.lines} <= {"- ", "+ "}
 
 
-def test_a_line_more_differs() -> None:
-    assert compare_cards(CARD, CARD + "More.\n").lines == ("- \n+ More.",)
+def test_a_line_more_is_the_only_one_that_differs() -> None:
+    assert compare_cards(CARD, CARD.replace("849", "New 1.\n849")).lines == ("+ New 1.",)
+    assert compare_cards(CARD.replace("849", "Old.\n849"), CARD).lines == ("- Old.",)

@@ -24,8 +24,8 @@ def compare_cards(kept: str, anew: str) -> Compared:
     """Two cards, line by line; lines belong together that say the same but for their figures."""
     before, after = kept.splitlines(), anew.splitlines()
     one_off, lines = 0, []
-    matcher = SequenceMatcher(None, *map(_without_figures, (before, after)), autojunk=False)
-    for kind, low, high, new_low, new_high in matcher.get_opcodes():
+    alike = SequenceMatcher(a=_without_figures(before), b=_without_figures(after), autojunk=False)
+    for kind, low, high, new_low, new_high in alike.get_opcodes():
         if kind != "equal":
             lines += [f"- {line}" for line in before[low:high]]
             lines += [f"+ {line}" for line in after[new_low:new_high]]

@@ -22,9 +22,10 @@ class RecipeError(ValueError):
 class Augmentation:
     """How far a training slice may be changed; 0 everywhere leaves it as it is.
 
-    Flips, floor, occlusion and transplants are probabilities; rotation is in degrees to both sides;
-    scale, stretch, gamma and contrast are largest factors less 1; shift is a share of the side;
-    brightness, noise and floor levels are shares of white; blur is the Gaussian's deviation, px.
+    Flips, floor, occlusion, transplants and hiding (`training.hide`) are probabilities; rotation is
+    in degrees to both sides; scale, stretch, gamma and contrast are largest factors less 1; shift
+    is a share of the side; brightness, noise and floor levels are shares of white; blur is the
+    Gaussian's deviation, px.
     """
 
     flip_horizontal: float = 0.0
@@ -41,11 +42,12 @@ class Augmentation:
     floor: float = 0.0
     occlusion: float = 0.0
     transplant: float = 0.0
+    hide: float = 0.0
 
     def __post_init__(self) -> None:
         if min(vars(self).values()) < 0:
             raise ValueError("nothing may be below 0")
-        chances = ("flip_horizontal", "flip_vertical", "floor", "occlusion", "transplant")
+        chances = ("flip_horizontal", "flip_vertical", "floor", "occlusion", "transplant", "hide")
         if any(getattr(self, name) > 1 for name in chances):
             raise ValueError(f"{', '.join(chances)} are probabilities")
 

@@ -16,6 +16,7 @@ from neuroscan.network.model import CLASSES
 from training.augment import augment, transplant
 from training.cache import Slices, normalized
 from training.guidance import Decoders, forward, guidance_loss
+from training.hide import hide
 from training.optimize import average_into, cycle, make_optimizer, set_rate
 from training.recipe import GUIDED, STAGES, Guidance, Phase, Recipe
 from training.validate import Validation, validate
@@ -54,6 +55,8 @@ class Trainer:
         self.train_slices = train.to(self.device)
         self.validation_slices = validation.to(self.device)
         self.model = model
+        chance = recipe.augmentation.hide
+        self._hidden = hide(self.train_slices, recipe.seed) if chance > 0 else None
         torch.manual_seed(recipe.seed)
         self.decoders = Decoders(recipe.guidance.segmentation_layers).to(self.device)
         self.averaged = copy.deepcopy(model)
@@ -234,9 +237,10 @@ class Trainer:
         self, places: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         data, spec = self.train_slices, self.recipe.augmentation
-        labels = data.labels[places]
-        slices, masks = data.pixels[places].float() / 255, data.masks[places].float() / 255
-        slices, masks = augment(slices, masks, spec, generator)
+        pixels, drawn, labels = data.pixels[places], data.masks[places], data.labels[places]
+        if self._hidden is not None:
+            pixels, drawn, labels = self._hidden.draw(data, places, spec.hide, generator)
+        slices, masks = augment(pixels.float() / 255, drawn.float() / 255, spec, generator)
         if spec.transplant > 0:
             healthy = (labels == CLASSES.index("no_tumor")) & data.known[places]
             slices = transplant(slices, masks, healthy, spec.transplant, generator)

@@ -1,14 +1,16 @@
 """What the network answers with the tumor hidden, without the skull, and from the skull alone."""
 
 import logging
+from collections.abc import Callable
 
 import numpy as np
 
+from services.spatial.head import Mask
 from training.evaluation import HiddenFigures
 from training.measure import measure_hidden
 from training.metrics import Floats, Ints
-from training.shortcuts import Pixels, only_shell, without_shell, without_tumor
-from training.subject import Subject
+from training.shortcuts import head_of, only_shell, without_shell, without_tumor
+from training.subject import Pixels, Subject
 
 TUMOR = "tumor filled in"
 SHELL = "scalp and skull black"
@@ -34,8 +36,8 @@ def measure_shortcuts(
         borrowed = [outlined[n * len(outlined) // len(healthy)] for n in range(len(healthy))]
         places, donors = outlined + healthy, outlined + borrowed
         found.append((TUMOR, places, _filled(subject, places, donors)))
-    found.append((SHELL, every, subject.answers(SHELL, without_shell, every)))
-    found.append((ALL_BUT_SHELL, every, subject.answers(ALL_BUT_SHELL, only_shell, every)))
+    for hidden, change in ((SHELL, without_shell), (ALL_BUT_SHELL, only_shell)):
+        found.append((hidden, every, _without_part(subject, hidden, change)))
     return tuple(
         row
         for hidden, places, after in found
@@ -48,6 +50,13 @@ def measure_shortcuts(
             subject.bundle.description.classes,
             weights[:, places],
         )
+    )
+
+
+def _without_part(subject: Subject, hidden: str, change: Callable[[Pixels, Mask], Pixels]) -> Ints:
+    """The answers to all slices with a part of the head hidden."""
+    return subject.answers(
+        hidden, lambda pixels: change(pixels, head_of(pixels)), range(len(subject.cases))
     )
 
 

@@ -6,12 +6,8 @@ sequence, the rest of the head or the skull goes on as before. Slices are (H, W)
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from services.spatial.head import head_mask, working_raster
-
-Pixels = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
+from services.spatial.head import Gray, Mask, head_mask, working_raster
 
 # What is filled in beside the outlined tumor, as a share of the slice's longer side: an enhancing
 # rim is wider than its outline.
@@ -21,7 +17,7 @@ _SHELL_SHARE = 0.08
 _FILL_RADIUS_PX = 3
 
 
-def head_of(pixels: Pixels) -> Mask:
+def head_of(pixels: Gray) -> Mask:
     """Where the head is in a slice, bool (H, W); everywhere where none is found."""
     head = head_mask(working_raster(pixels).pixels)
     if head is None:
@@ -31,7 +27,7 @@ def head_of(pixels: Pixels) -> Mask:
     return np.asarray(scaled).astype(np.bool_)
 
 
-def without_tumor(pixels: Pixels, tumor: Mask) -> Pixels:
+def without_tumor(pixels: Gray, tumor: Mask) -> Gray:
     """The slice with the tumor (H, W) and a margin filled in from what lies around it.
 
     Source of the filling: Telea, "An image inpainting technique based on the fast marching method",
@@ -44,14 +40,14 @@ def without_tumor(pixels: Pixels, tumor: Mask) -> Pixels:
     return np.asarray(filled, dtype=np.uint8)
 
 
-def without_shell(pixels: Pixels) -> Pixels:
-    """The slice with all but the head's inside black: no background, scalp or skull."""
-    return np.where(_inside(head_of(pixels)), pixels, np.uint8(0))
+def without_shell(pixels: Gray, head: Mask) -> Gray:
+    """The slice with all but the head's (H, W) inside black: no background, scalp or skull."""
+    return np.where(_inside(head), pixels, np.uint8(0))
 
 
-def only_shell(pixels: Pixels) -> Pixels:
-    """The slice with the head's inside black: scalp, skull and background are left."""
-    return np.where(_inside(head_of(pixels)), np.uint8(0), pixels)
+def only_shell(pixels: Gray, head: Mask) -> Gray:
+    """The slice with the head's (H, W) inside black: scalp, skull and background are left."""
+    return np.where(_inside(head), np.uint8(0), pixels)
 
 
 def _inside(head: Mask) -> Mask:

@@ -18,6 +18,7 @@ from training.cache import Slices, normalized
 from training.guidance import Decoders, forward, guidance_loss
 from training.hide import hide
 from training.optimize import average_into, cycle, make_optimizer, set_rate
+from training.probes import choose_probes
 from training.recipe import GUIDED, STAGES, Guidance, Phase, Recipe
 from training.validate import Validation, validate
 
@@ -54,6 +55,7 @@ class Trainer:
         self.device = next(model.parameters()).device
         self.train_slices = train.to(self.device)
         self.validation_slices = validation.to(self.device)
+        self._probes = choose_probes(self.validation_slices, _MAPS)
         self.model = model
         chance = recipe.augmentation.hide
         self._hidden = hide(self.train_slices, recipe.seed) if chance > 0 else None
@@ -125,7 +127,7 @@ class Trainer:
             self.validation_slices,
             self.recipe.preprocessing,
             self.recipe.batch_size,
-            _MAPS,
+            self._probes,
         )
 
     @property

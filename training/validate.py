@@ -1,11 +1,10 @@
 """What a network being trained is worth on the validation part: accuracy, and where it looks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 from torchvision.models import ResNet
@@ -13,10 +12,9 @@ from torchvision.models import ResNet
 from neuroscan.network.model import CLASSES
 from neuroscan.network.preprocess import Preprocessing
 from training.cache import Slices, normalized
-from training.data import sample_evenly
 from training.guidance import evidence_maps, forward
+from training.probes import Probes
 from training.recipe import GUIDED
-from training.shortcuts import head_of, only_shell, without_shell, without_tumor
 
 POINTED = ("layer2", "layer3", "layer4")
 
@@ -66,31 +64,28 @@ class Validation:
 
 
 def validate(
-    model: ResNet, slices: Slices, spec: Preprocessing, batch_size: int, maps: int
+    model: ResNet, slices: Slices, spec: Preprocessing, batch_size: int, probes: Probes
 ) -> Validation:
-    """Measure the model, in eval mode, on all slices.
-
-    Maps on at most `maps` that have a mask, and on half as many healthy ones.
-    """
+    """Measure the model, in eval mode, on all slices; maps on the probes."""
     model.eval()
-    drawn = slices.masks.flatten(1).amax(dim=1) > 127
-    tumors = _some(drawn, maps)
-    healthy = _some(slices.labels == CLASSES.index("no_tumor"), maps // 2)
+    tumors, healthy = probes.tumors, probes.healthy
     plain = sorted(set(range(len(slices))) - set(tumors) - set(healthy))
     logits = torch.empty((len(slices), len(CLASSES)))
+    drawn = slices.masks[tumors] > 127
     pointing, in_head = dict.fromkeys(POINTED, 0.0), dict.fromkeys(POINTED, 0.0)
 
-    def hit(layer: str, found: Tensor, part: Slices) -> None:
-        pointing[layer] += float(peaks_inside(found, part.masks > 127).sum()) / len(tumors)
+    def hit(layer: str, found: Tensor, start: int) -> None:
+        inside = peaks_inside(found, drawn[start : start + len(found)])
+        pointing[layer] += float(inside.sum()) / len(tumors)
 
-    def share(layer: str, found: Tensor, part: Slices) -> None:
-        in_head[layer] += float(shares_inside(found, heads(part.pixels)).sum()) / len(healthy)
+    def share(layer: str, found: Tensor, start: int) -> None:
+        inside = shares_inside(found, probes.heads[start : start + len(found)])
+        in_head[layer] += float(inside.sum()) / len(healthy)
 
     for places, note in ((plain, None), (tumors, hit), (healthy, share)):
         for start in range(0, len(places), batch_size):
             some = places[start : start + batch_size]
-            part = slices.choose(some)
-            batch = normalized(part.pixels.float() / 255, spec)
+            batch = normalized(slices.pixels[some].float() / 255, spec)
             if note is None:
                 with torch.no_grad():
                     logits[some] = forward(model, batch).logits.float().cpu()
@@ -98,7 +93,7 @@ def validate(
             answers, maps_found = _mapped(model, batch)
             logits[some] = answers
             for layer, found in maps_found.items():
-                note(layer, found, part)
+                note(layer, found, start)
     labels = slices.labels.cpu()
     answers = logits.argmax(dim=1)
     recall = {
@@ -120,46 +115,25 @@ def validate(
         pointing=pointing,
         in_head=in_head,
         planes=planes,
-        hidden=answers_with_hidden(
-            model, slices.choose(tumors), slices.choose(healthy), spec, batch_size
-        ),
+        hidden=answers_with_hidden(model, probes.hidden, spec, batch_size),
     )
 
 
 def answers_with_hidden(
-    model: nn.Module, tumors: Slices, healthy: Slices, spec: Preprocessing, batch_size: int
+    model: nn.Module, hidden: Mapping[str, Slices], spec: Preprocessing, batch_size: int
 ) -> dict[str, float]:
-    """The shares of right answers with something hidden; none where there is no tumor."""
-    if len(tumors) == 0:
-        return {}
-
-    def right(pixels: list[NDArray[np.uint8]], labels: Tensor) -> float:
-        count = 0
-        for start in range(0, len(pixels), batch_size):
-            part = torch.from_numpy(np.stack(pixels[start : start + batch_size])).to(labels.device)
-            with torch.no_grad():
-                answers = model(normalized(part.float() / 255, spec)).argmax(dim=1)
-            count += int((answers == labels[start : start + batch_size]).sum())
-        return count / len(pixels)
-
-    outlined = zip(_arrays(tumors.pixels), _arrays(tumors.masks > 127), strict=True)
-    both = torch.cat([tumors.pixels, healthy.pixels])
-    labels = torch.cat([tumors.labels, healthy.labels])
-    return {
-        "without_tumor": right([without_tumor(*one) for one in outlined], tumors.labels),
-        "without_shell": right(list(map(without_shell, _arrays(both))), labels),
-        "only_shell": right(list(map(only_shell, _arrays(both))), labels),
-    }
+    """The share of right answers to each of the probes' `hidden` slices."""
+    return {name: _accuracy(model, slices, spec, batch_size) for name, slices in hidden.items()}
 
 
-def _arrays(slices: Tensor) -> list[NDArray[Any]]:
-    return list(slices.cpu().numpy())
-
-
-def _some(chosen: Tensor, count: int) -> list[int]:
-    """At most `count` places of those that are chosen (N) bool, evenly spread."""
-    places: list[int] = torch.nonzero(chosen).flatten().tolist()
-    return sample_evenly(places, count) if count else []
+def _accuracy(model: nn.Module, slices: Slices, spec: Preprocessing, batch_size: int) -> float:
+    right = 0
+    for start in range(0, len(slices), batch_size):
+        part = slices.pixels[start : start + batch_size]
+        with torch.no_grad():
+            answers = model(normalized(part.float() / 255, spec)).argmax(dim=1)
+        right += int((answers == slices.labels[start : start + batch_size]).sum())
+    return right / len(slices)
 
 
 def _mapped(model: ResNet, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -186,11 +160,6 @@ def shares_inside(maps: Tensor, masks: Tensor) -> Tensor:
     evidence = _evidence(maps, masks)
     inside = (evidence * masks).flatten(1).sum(dim=1)
     return inside / evidence.flatten(1).sum(dim=1).clamp_min(1e-12)
-
-
-def heads(pixels: Tensor) -> Tensor:
-    """Where the head is in slices (N, S, S) uint8, bool; everywhere where none is found."""
-    return torch.from_numpy(np.stack(list(map(head_of, _arrays(pixels))))).to(pixels.device)
 
 
 def _evidence(maps: Tensor, masks: Tensor) -> Tensor:

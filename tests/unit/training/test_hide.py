@@ -4,10 +4,10 @@ import numpy as np
 import torch
 
 from neuroscan.network.model import CLASSES
+from services.spatial.head import Mask
 from training.cache import Slices
 from training.data import Picture
 from training.hide import NO_TUMOR, hide
-from training.shortcuts import Mask
 
 SIDE = 96
 GLIOMA = CLASSES.index("glioma")

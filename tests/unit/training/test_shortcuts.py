@@ -14,6 +14,7 @@ from training.cache import Slices
 from training.data import Picture
 from training.measure import measure_hidden
 from training.metrics import group_weights
+from training.probes import choose_probes
 from training.shortcuts import head_of, only_shell, without_shell, without_tumor
 from training.validate import answers_with_hidden
 
@@ -62,7 +63,7 @@ def test_nothing_is_filled_in_without_an_outline() -> None:
 
 def test_scalp_and_inside_are_hidden_in_turn() -> None:
     pixels = a_slice()
-    inside, outside = without_shell(pixels), only_shell(pixels)
+    inside, outside = (change(pixels, head_of(pixels)) for change in (without_shell, only_shell))
     assert np.array_equal(np.maximum(inside, outside), pixels)
     assert inside[disk(48, 48, 30)].min() >= 90
     assert inside[~disk(48, 48, 36)].max() == 0
@@ -72,7 +73,7 @@ def test_scalp_and_inside_are_hidden_in_turn() -> None:
 
 def test_where_the_border_cuts_the_head_it_is_scalp_as_well() -> None:
     cut = np.ascontiguousarray(a_slice()[:, 30:])
-    assert without_shell(cut)[:, :3].max() == 0
+    assert without_shell(cut, head_of(cut))[:, :3].max() == 0
 
 
 def test_a_picture_without_a_head_counts_as_head_everywhere() -> None:
@@ -91,7 +92,12 @@ def test_shape_and_type_stay_and_the_slice_is_left_as_it_was(
     tumor = np.zeros((rows, columns), dtype=np.bool_)
     tumor[rows // 3 : rows // 2, columns // 3 : columns // 2] = True
     before = pixels.copy()
-    for changed in (without_tumor(pixels, tumor), without_shell(pixels), only_shell(pixels)):
+    head = head_of(pixels)
+    for changed in (
+        without_tumor(pixels, tumor),
+        without_shell(pixels, head),
+        only_shell(pixels, head),
+    ):
         assert (changed.shape, changed.dtype) == (pixels.shape, pixels.dtype)
     assert np.array_equal(pixels, before)
 
@@ -118,17 +124,19 @@ class ByScalp(nn.Module):
         return answers
 
 
-def some_slices(count: int, label: str) -> Slices:
-    tumor = label != "no_tumor"
-    masks = np.where(TUMOR, np.uint8(255), np.uint8(0)) * np.uint8(tumor)
+def some_slices(tumors: int, healthy: int) -> Slices:
+    labels = ["glioma"] * tumors + ["no_tumor"] * healthy
+    pixels = [a_slice(tumor=True)] * tumors + [a_slice(tumor=False)] * healthy
+    masks = [np.where(TUMOR, np.uint8(255), np.uint8(0))] * tumors
+    masks += [np.zeros((SIDE, SIDE), dtype=np.uint8)] * healthy
     return Slices(
-        pixels=torch.from_numpy(np.stack([a_slice(tumor=tumor)] * count)),
-        masks=torch.from_numpy(np.stack([masks] * count)),
-        known=torch.ones(count, dtype=torch.bool),
-        labels=torch.full((count,), CLASSES.index(label)),
+        pixels=torch.from_numpy(np.stack(pixels)),
+        masks=torch.from_numpy(np.stack(masks)),
+        known=torch.ones(len(labels), dtype=torch.bool),
+        labels=torch.tensor([CLASSES.index(label) for label in labels]),
         pictures=tuple(
-            Picture(f"{label}{n}.png", label, f"{label}{n}", "val", None, mirrored=False)
-            for n in range(count)
+            Picture(f"{n}.png", label, f"{n}", "val", None, mirrored=False)
+            for n, label in enumerate(labels)
         ),
     )
 
@@ -140,9 +148,8 @@ def some_slices(count: int, label: str) -> Slices:
 def test_a_network_that_goes_by_the_tumor_is_told_from_one_that_goes_by_the_scalp(
     network: nn.Module, without_tumor: float, without_shell: float, only_shell: float
 ) -> None:
-    found = answers_with_hidden(
-        network, some_slices(6, "glioma"), some_slices(2, "no_tumor"), SPEC, batch_size=4
-    )
+    probes = choose_probes(some_slices(6, 2), maps=6)
+    found = answers_with_hidden(network, probes.hidden, SPEC, batch_size=4)
     assert found == {
         "without_tumor": without_tumor,
         "without_shell": without_shell,
@@ -151,9 +158,8 @@ def test_a_network_that_goes_by_the_tumor_is_told_from_one_that_goes_by_the_scal
 
 
 def test_without_outlined_tumors_no_share_is_made_up() -> None:
-    nothing = some_slices(1, "glioma").choose([])
-    healthy = some_slices(2, "no_tumor")
-    assert answers_with_hidden(ByBrightness(), nothing, healthy, SPEC, batch_size=4) == {}
+    probes = choose_probes(some_slices(0, 2), maps=6)
+    assert answers_with_hidden(ByBrightness(), probes.hidden, SPEC, batch_size=4) == {}
 
 
 def test_answers_before_and_after_are_counted_by_class() -> None:

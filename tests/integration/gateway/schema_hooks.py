@@ -7,7 +7,7 @@ where it asks for ids: else most requests would end before they reach what is to
 import json
 import os
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import schemathesis
@@ -44,6 +44,10 @@ _MOMENTS = st.datetimes(
 )
 schemathesis.openapi.format("brain-slice", st.sampled_from(_PICTURES))
 schemathesis.openapi.format("date-time", _MOMENTS.map(lambda moment: f"{moment.isoformat()}Z"))
+# The only dates are those of birth, which are not to come.
+schemathesis.openapi.format(
+    "date", st.dates(date(1901, 1, 1), datetime.now(UTC).date()).map(date.isoformat)
+)
 schemathesis.openapi.format("hook-url", st.just(_HOOK_URL))
 for _name, _id in _things.items():
     schemathesis.openapi.format(_name, st.one_of(st.just(_id), st.uuids().map(str)))

@@ -14,17 +14,22 @@ from tests.browser.steps import go
 pytestmark = pytest.mark.timeout(240)
 
 
-@pytest.fixture
-def sent(page: Page) -> Page:
-    """A batch of twelve, one of them broken, that is through."""
-    files = [
+def heads(count: int, first_seed: int) -> list[FilePayload]:
+    """Files to send, each another head."""
+    return [
         FilePayload(
             name=f"slice-{number:02}.png",
             mimeType="image/png",
-            buffer=pictures.png(pictures.head(seed=300 + number)),
+            buffer=pictures.png(pictures.head(seed=first_seed + number)),
         )
-        for number in range(11)
+        for number in range(count)
     ]
+
+
+@pytest.fixture
+def sent(page: Page) -> Page:
+    """A batch of twelve, one of them broken, that is through."""
+    files = heads(11, first_seed=300)
     broken = FilePayload(name="broken.png", mimeType="image/png", buffer=files[0]["buffer"][:700])
     go(page, "#/analyze/batch")
     page.get_by_label("Files", exact=True).set_input_files([*files[:6], broken, *files[6:]])
@@ -60,16 +65,8 @@ def test_a_batch_of_twelve_with_one_broken_file(sent: Page, tmp_path: Path) -> N
     expect(sent.locator("main")).to_contain_text("12 files")
 
 
-def send_heads(page: Page, seeds: range) -> str:
-    """Send a batch of heads; returns its page's place when it is shown."""
-    files = [
-        FilePayload(
-            name=f"to be deleted {seed}.png",
-            mimeType="image/png",
-            buffer=pictures.png(pictures.head(seed=seed)),
-        )
-        for seed in seeds
-    ]
+def send_batch(page: Page, files: list[FilePayload]) -> str:
+    """Send a batch; returns its page's place when it is shown."""
     go(page, "#/analyze/batch")
     page.get_by_label("Files", exact=True).set_input_files(files)
     page.get_by_role("button", name=re.compile(r"Analyze \d+ files?")).click()
@@ -86,7 +83,7 @@ def delete_batch(page: Page) -> None:
 
 def test_a_deleted_batch_is_gone_with_its_scans(seat: Seat) -> None:
     seat.watch.expected = {404}
-    batch = send_heads(seat.page, range(340, 341))
+    batch = send_batch(seat.page, heads(1, first_seed=340))
     expect(seat.page.get_by_text("1 done")).to_be_visible(timeout=60_000)
     scan = seat.page.locator(".tiles > li").first.get_by_role("link").get_attribute("href")
     assert scan is not None
@@ -99,7 +96,7 @@ def test_a_deleted_batch_is_gone_with_its_scans(seat: Seat) -> None:
 def test_a_batch_that_is_deleted_while_it_runs_is_not_reported_as_a_failure(seat: Seat) -> None:
     # Whether it is followed to the last moment is chance.
     seat.watch.expected = {404}
-    send_heads(seat.page, range(341, 347))
+    send_batch(seat.page, heads(6, first_seed=341))
     delete_batch(seat.page)
     seat.page.wait_for_timeout(1500)
     expect(seat.page.get_by_text("No batch has this id")).to_have_count(0)

@@ -283,7 +283,7 @@ class RetentionSettings(_FromEnvironment):
     keep_originals: timedelta | None = Field(default=None, ge=timedelta(days=1))
     keep_results: timedelta | None = Field(default=None, ge=timedelta(days=1))
     keep_audit: timedelta | None = Field(default=None, ge=timedelta(days=1))
-    maintenance_every: timedelta = Field(default=timedelta(hours=1), gt=timedelta(0))
+    maintenance_every: _Positive = timedelta(hours=1)
 
     @field_validator("keep_originals", "keep_results", "keep_audit", mode="before")
     @classmethod

@@ -102,6 +102,12 @@ def note(
     )
 
 
+def note_deleted_scans(session: Session, by: Principal, scan_ids: Sequence[str]) -> None:
+    """Note that scans were deleted."""
+    for scan_id in scan_ids:
+        note(session, by, Action.DELETED, ObjectKind.SCAN, scan_id)
+
+
 def _request_id() -> str | None:
     request_id: str | None = structlog.contextvars.get_contextvars().get("request_id")
     return request_id

@@ -85,8 +85,7 @@ class BatchService:
             if scan_ids is None:
                 raise NotFound("No batch has this id. It may have been deleted already.")
             audit.note(session, by, Action.DELETED, ObjectKind.BATCH, batch_id)
-            for scan_id in scan_ids:
-                audit.note(session, by, Action.DELETED, ObjectKind.SCAN, scan_id)
+            audit.note_deleted_scans(session, by, scan_ids)
         log.info("batch.deleted", batch_id=batch_id, scans=len(scan_ids))
         prefix = batch_prefix(batch_id)
         erase_scans(self._pipeline, scan_ids, of=prefix, for_s=IN_REQUEST_S)

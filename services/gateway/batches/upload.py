@@ -37,7 +37,7 @@ from services.gateway.db.tables import Batch
 from services.gateway.idempotency import claims
 from services.gateway.idempotency.repository import KeyUse
 from services.gateway.pipeline.assembly import Pipeline, patiently
-from services.gateway.scans.erase import erase_scans
+from services.gateway.scans.erase import IN_REQUEST_S, erase_scans
 from services.gateway.scans.form import upload_without_file
 from services.gateway.scans.intake import Intake, Sender, Upload, check_may_name
 
@@ -262,13 +262,12 @@ class BatchUpload:
         self._release()
         with transaction(self._pipeline.engine) as session:
             gone = repository.take_back(session, target.batch_id, target.name, self._brought)
-            for scan_id in gone:
-                audit.note(session, by, Action.DELETED, ObjectKind.SCAN, scan_id)
+            audit.note_deleted_scans(session, by, gone)
             made_here = target.first is not None and target.first.is_new
             if made_here and repository.delete_empty(session, target.batch_id):
                 audit.note(session, by, Action.DELETED, ObjectKind.BATCH, target.batch_id)
                 self.batch_id = None
-        erase_scans(self._pipeline, gone)
+        erase_scans(self._pipeline, gone, for_s=IN_REQUEST_S)
 
     def _release(self) -> None:
         """Forget the key, unless it is bound to the batch by now."""

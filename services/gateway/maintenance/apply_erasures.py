@@ -85,8 +85,7 @@ def _delete_whole(
         if scan_ids is None:
             return False
         audit.note(session, RESTORE, Action.DELETED, kind, name)
-        for scan_id in scan_ids:
-            audit.note(session, RESTORE, Action.DELETED, ObjectKind.SCAN, scan_id)
+        audit.note_deleted_scans(session, RESTORE, scan_ids)
     erase_scans(pipeline, scan_ids)
     log.info("erasure.repeated", kind=kind.value, object_id=name, scans=len(scan_ids))
     return True
@@ -95,8 +94,7 @@ def _delete_whole(
 def _delete_scans(pipeline: Pipeline, ids: list[str]) -> int:
     with transaction(pipeline.engine) as session:
         back = delete_scans(session, ids)
-        for scan_id in back:
-            audit.note(session, RESTORE, Action.DELETED, ObjectKind.SCAN, scan_id)
+        audit.note_deleted_scans(session, RESTORE, back)
     for scan_id in ids:
         # Of all of them: the store may have been restored too.
         pipeline.storage.delete_prefix(keys.scan_prefix(scan_id))

@@ -113,8 +113,7 @@ def _remove(
 def _remove_together(pipeline: Pipeline, ids: list[str]) -> list[str]:
     with transaction(pipeline.engine) as session:
         gone = delete_scans(session, ids)
-        for scan_id in gone:
-            audit.note(session, RETENTION, Action.DELETED, ObjectKind.SCAN, scan_id)
+        audit.note_deleted_scans(session, RETENTION, gone)
     return gone
 
 

@@ -110,8 +110,7 @@ class PatientService:
             scan_ids = repository.delete_patient(session, patient_id)
             if scan_ids is not None:
                 audit.note(session, by, Action.DELETED, ObjectKind.PATIENT, patient_id)
-                for scan_id in scan_ids:
-                    audit.note(session, by, Action.DELETED, ObjectKind.SCAN, scan_id)
+                audit.note_deleted_scans(session, by, scan_ids)
         if scan_ids is None:
             raise NotFound("No patient has this id. It may have been deleted already.")
         log.info("patient.deleted", patient_id=patient_id, scans=len(scan_ids))

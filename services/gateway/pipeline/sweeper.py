@@ -25,7 +25,7 @@ from services.gateway.pipeline.ledger import StageRef
 from services.gateway.pipeline.messages import in_batch
 from services.gateway.pipeline.publish import Publisher
 from services.gateway.pipeline.record import lease_ran_out
-from services.gateway.scans.erase import remember_erasure
+from services.gateway.scans.erase import carry_out
 
 log = get_logger(__name__)
 
@@ -269,8 +269,7 @@ class Sweeper:
             if time.monotonic() > ends or self._stopped.is_set():
                 return
             try:
-                self._storage.delete_prefix(prefix)
-                remember_erasure(self._storage, prefix)
+                carry_out(self._storage, prefix)
             except Unavailable as error:
                 # Not what results travel through: leases are taken back all the same.
                 self._erase_from = time.monotonic() + _ERASE_AGAIN_AFTER_S

@@ -34,9 +34,7 @@ def erase(pipeline: Pipeline, prefixes: Iterable[str], *, for_s: float = math.in
             log.info("erasure.goes_on", prefix=prefix)
             return
         try:
-            # In this order: a store that is full still lets go.
-            pipeline.storage.delete_prefix(prefix)
-            remember_erasure(pipeline.storage, prefix)
+            carry_out(pipeline.storage, prefix)
         except Unavailable:
             log.warning("erasure.waits", prefix=prefix)
             return
@@ -60,6 +58,8 @@ def discard_objects(pipeline: Pipeline, scan_id: str) -> None:
             repository.order_erasures(session, [scan_id])
 
 
-def remember_erasure(storage: Storage, prefix: str) -> None:
-    """Write down in the store that what had this prefix is erased; raises `Unavailable`."""
+def carry_out(storage: Storage, prefix: str) -> None:
+    """Delete what has this prefix and write down in the store that it is; raises `Unavailable`."""
+    # In this order: a store that is full still lets go.
+    storage.delete_prefix(prefix)
     storage.put(keys.erased_key(prefix), b"")

@@ -11,7 +11,7 @@ from training.recipe import Recipe, RecipeError, read_recipe
 CONFIGS = Path(recipes.__file__).parent / "configs"
 
 
-@pytest.mark.parametrize("name", ["paper", "best", "transfer"])
+@pytest.mark.parametrize("name", ["paper", "best", "transfer", "hidden"])
 def test_the_committed_recipes_can_be_read(name: str) -> None:
     assert read_recipe(CONFIGS / f"{name}.yaml").name == name
 

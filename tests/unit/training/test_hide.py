@@ -45,6 +45,14 @@ def test_the_tumor_goes_in_one_and_stays_in_the_other() -> None:
     assert hidden.outlined.tolist() == [True, False, False]
 
 
+def test_what_is_filled_in_beside_lies_clear_of_the_tumor() -> None:
+    some = slices()
+    # The filling reaches a little beyond the outline that it is given.
+    core = torch.from_numpy(disk(60, 44, 5))
+    for seed in range(20):
+        assert torch.equal(hide(some, seed).elsewhere[0][core], some.pixels[0][core])
+
+
 def test_a_tumor_that_nobody_outlined_is_left_alone() -> None:
     some = slices()
     hidden = hide(some, seed=0)
